@@ -1,0 +1,18 @@
+#ifndef BASE_CLOCK_H_
+#define BASE_CLOCK_H_
+
+#include <cstdint>
+#include <ctime>
+
+namespace annulus {
+
+// CLOCK_MONOTONIC in nanoseconds.
+inline int64_t MonotonicNanoseconds() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+}  // namespace annulus
+
+#endif  // BASE_CLOCK_H_

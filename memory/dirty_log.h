@@ -1,0 +1,42 @@
+#ifndef MEMORY_DIRTY_LOG_H_
+#define MEMORY_DIRTY_LOG_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "memory/guest_address.h"
+
+namespace annulus::memory {
+
+// One bit for each 4 KiB page of guest-physical space below a limit, set when
+// the device side writes to it. KVM logs what vCPUs write; snapshots and
+// migration need both.
+//
+// Threads: thread-safe. Mark() by any worker, Collect() by any one thread.
+// Allocation: only in the constructor and in Collect().
+class DirtyLog {
+ public:
+  static constexpr uint64_t kPageSize = 4096;
+
+  // Covers [0, limit) rounded up to a whole page.
+  explicit DirtyLog(uint64_t limit);
+
+  // Hot. Marks the pages that [address, address + length) touches; the part
+  // beyond the limit is ignored.
+  void Mark(GuestAddress address, uint64_t length);
+
+  // Takes the numbers of all marked pages, ascending, and clears them. A page
+  // that is written during the call is in this result or in the next.
+  std::vector<uint64_t> Collect();
+
+ private:
+  const uint64_t page_count_;
+  const uint64_t word_count_;
+  std::unique_ptr<std::atomic<uint64_t>[]> words_;
+};
+
+}  // namespace annulus::memory
+
+#endif  // MEMORY_DIRTY_LOG_H_
