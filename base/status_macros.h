@@ -20,10 +20,10 @@
   ANNULUS_ASSIGN_OR_RETURN_IMPL_(ANNULUS_CONCAT_(annulus_value_, __LINE__), \
                                  target, expression)
 
-#define ANNULUS_ASSIGN_OR_RETURN_IMPL_(value, target, expression) \
-  auto value = (expression);                                      \
-  if (!value.ok()) return std::move(value).status();              \
-  target = std::move(value).value()
+#define ANNULUS_ASSIGN_OR_RETURN_IMPL_(result, target, expression) \
+  auto result = (expression);                                      \
+  if (!result.ok()) return std::move(result).status();             \
+  target = *std::move(result)
 
 #define ANNULUS_CONCAT_(a, b) ANNULUS_CONCAT_INNER_(a, b)
 #define ANNULUS_CONCAT_INNER_(a, b) a##b

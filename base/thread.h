@@ -1,0 +1,45 @@
+#ifndef BASE_THREAD_H_
+#define BASE_THREAD_H_
+
+#include <pthread.h>
+
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace annulus {
+
+// A named thread that blocks every signal, so that no handler of the embedding
+// process ever runs on a thread of the library. Failure to start is a Status;
+// std::thread would throw.
+//
+// Threads: thread-compatible.
+class Thread {
+ public:
+  // Of `name`, 15 bytes are seen in /proc. `body` runs on the new thread.
+  static absl::StatusOr<Thread> Start(absl::string_view name,
+                                      std::function<void()> body);
+
+  Thread() = default;  // No thread.
+  Thread(Thread&& other) noexcept;
+  Thread& operator=(Thread&& other) noexcept;
+  ~Thread();  // Joins.
+
+  // Waits until `body` has returned. A no-op without a thread.
+  void Join();
+
+  bool joinable() const { return joinable_; }
+  // REQUIRES: joinable().
+  pthread_t handle() const { return handle_; }
+
+ private:
+  explicit Thread(pthread_t handle) : handle_(handle), joinable_(true) {}
+
+  pthread_t handle_ = {};
+  bool joinable_ = false;
+};
+
+}  // namespace annulus
+
+#endif  // BASE_THREAD_H_
