@@ -12,10 +12,15 @@
 namespace annulus {
 namespace {
 
+struct ThreadStart {
+  std::string name;
+  std::function<void()> body;
+};
+
 void* RunBody(void* argument) {
-  const std::unique_ptr<std::function<void()>> body(
-      static_cast<std::function<void()>*>(argument));
-  (*body)();
+  const std::unique_ptr<ThreadStart> start(static_cast<ThreadStart*>(argument));
+  pthread_setname_np(pthread_self(), start->name.c_str());
+  start->body();
   return nullptr;
 }
 
@@ -23,12 +28,14 @@ void* RunBody(void* argument) {
 
 absl::StatusOr<Thread> Thread::Start(absl::string_view name,
                                      std::function<void()> body) {
-  auto owned = std::make_unique<std::function<void()>>(std::move(body));
+  // A longer name would be refused as a whole.
+  auto owned = std::make_unique<ThreadStart>();
+  owned->name = std::string(name.substr(0, 15));
+  owned->body = std::move(body);
   // A new thread inherits the mask: it never runs with a signal unblocked.
-  sigset_t all;
+  const sigset_t blocked = BlockedSignals();
   sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
   pthread_t handle;
   const int error = pthread_create(&handle, nullptr, &RunBody, owned.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -37,9 +44,18 @@ absl::StatusOr<Thread> Thread::Start(absl::string_view name,
                                absl::StrCat("starting thread \"", name, "\""));
   }
   (void)owned.release();  // RunBody() owns it now.
-  // Fails only for a name that is too long, hence the cut.
-  pthread_setname_np(handle, std::string(name.substr(0, 15)).c_str());
   return Thread(handle);
+}
+
+sigset_t Thread::BlockedSignals() {
+  sigset_t set;
+  sigfillset(&set);
+  // Blocked, these would end the process past its crash reporter.
+  for (const int fault :
+       {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT}) {
+    sigdelset(&set, fault);
+  }
+  return set;
 }
 
 Thread::Thread(Thread&& other) noexcept

@@ -2,6 +2,7 @@
 #define BASE_THREAD_H_
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <functional>
 
@@ -10,9 +11,10 @@
 
 namespace annulus {
 
-// A named thread that blocks every signal, so that no handler of the embedding
-// process ever runs on a thread of the library. Failure to start is a Status;
-// std::thread would throw.
+// A named thread that blocks every signal but those that a fault of its own
+// raises (SIGSEGV and the like): no other handler of the embedding process ever
+// runs on a thread of the library. Failure to start is a Status; std::thread
+// would throw.
 //
 // Threads: thread-compatible.
 class Thread {
@@ -20,6 +22,9 @@ class Thread {
   // Of `name`, 15 bytes are seen in /proc. `body` runs on the new thread.
   static absl::StatusOr<Thread> Start(absl::string_view name,
                                       std::function<void()> body);
+
+  // Those that such a thread blocks.
+  static sigset_t BlockedSignals();
 
   Thread() = default;  // No thread.
   Thread(Thread&& other) noexcept;
