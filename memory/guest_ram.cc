@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -12,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "base/status_macros.h"
 
 namespace annulus::memory {
 namespace {
@@ -39,10 +43,7 @@ absl::Status CheckSize(const GuestRamOptions& options) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<GuestRam> GuestRam::Create(const GuestRamOptions& options) {
-  if (absl::Status status = CheckSize(options); !status.ok()) return status;
+absl::StatusOr<UniqueFd> CreateMemfd(const GuestRamOptions& options) {
   unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   if (options.hugepages) flags |= MFD_HUGETLB | MFD_HUGE_2MB;
   UniqueFd fd(::memfd_create(options.name.c_str(), flags));
@@ -58,13 +59,58 @@ absl::StatusOr<GuestRam> GuestRam::Create(const GuestRamOptions& options) {
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
     return absl::ErrnoToStatus(errno, "sealing the size of guest RAM");
   }
+  return fd;
+}
+
+// Maps `fd`, or private memory where that is -1, at an address that is a
+// multiple of 2 MiB: KVM maps a large page only where guest and host addresses
+// agree in all bits below it.
+void* MapAligned(const GuestRamOptions& options, int fd) {
+  const uint64_t reserved_size = options.size + kHugepageSize;
+  void* const reserved = ::mmap(nullptr, reserved_size, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                                /*fd=*/-1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  uint8_t* const begin = static_cast<uint8_t*>(reserved);
+  const uint64_t before = -reinterpret_cast<uint64_t>(reserved) % kHugepageSize;
   // Without MAP_NORESERVE a hugepage mapping reserves its pages here, so that
   // a pool that is too small is an error now and not a SIGBUS later.
-  int map_flags = MAP_SHARED;
-  if (!options.hugepages) map_flags |= MAP_NORESERVE;
-  if (options.prefault) map_flags |= MAP_POPULATE;
-  void* host = ::mmap(nullptr, options.size, PROT_READ | PROT_WRITE, map_flags,
-                      fd.get(), 0);
+  int flags = MAP_FIXED;
+  flags |= options.shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  flags |= options.hugepages ? MAP_HUGETLB | MAP_HUGE_2MB : MAP_NORESERVE;
+  void* const host = ::mmap(begin + before, options.size,
+                            PROT_READ | PROT_WRITE, flags, fd, 0);
+  const int error = errno;
+  if (host == MAP_FAILED) {
+    ::munmap(reserved, reserved_size);
+  } else {
+    if (before != 0) ::munmap(begin, before);
+    ::munmap(begin + before + options.size, kHugepageSize - before);
+  }
+  errno = error;
+  return host;
+}
+
+// Advice, which a kernel may be too old for; nothing depends on it.
+void Advise(const GuestRamOptions& options, void* host) {
+  // A core dump of the VMM shall hold no guest's secrets.
+  (void)::madvise(host, options.size, MADV_DONTDUMP);
+  (void)::madvise(host, options.size, MADV_HUGEPAGE);
+  if (!options.shared) {
+    (void)::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, host, options.size,
+                  options.name.c_str());
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<GuestRam> GuestRam::Create(const GuestRamOptions& options) {
+  ANNULUS_RETURN_IF_ERROR(CheckSize(options));
+  UniqueFd fd;
+  if (options.shared) {
+    ANNULUS_ASSIGN_OR_RETURN(fd, CreateMemfd(options));
+  }
+  void* const host = MapAligned(options, fd.get());
   if (host == MAP_FAILED) {
     return absl::ErrnoToStatus(
         errno,
@@ -72,9 +118,16 @@ absl::StatusOr<GuestRam> GuestRam::Create(const GuestRamOptions& options) {
             "mapping %u MiB of guest RAM%s", options.size >> 20,
             options.hugepages ? " in hugepages (see vm.nr_hugepages)" : ""));
   }
-  // A core dump of the VMM shall hold no guest's secrets. Advice only.
-  (void)::madvise(host, options.size, MADV_DONTDUMP);
-  return GuestRam(std::move(fd), static_cast<uint8_t*>(host), options.size);
+  GuestRam ram(std::move(fd), static_cast<uint8_t*>(host), options.size);
+  Advise(options, host);
+  // After the advice, so that it takes large pages.
+  if (options.prefault &&
+      ::madvise(host, options.size, MADV_POPULATE_WRITE) != 0) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrFormat("taking %u MiB of guest RAM from the host",
+                               options.size >> 20));
+  }
+  return ram;
 }
 
 GuestRam::GuestRam(UniqueFd fd, uint8_t* host, uint64_t size)

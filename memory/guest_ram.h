@@ -16,11 +16,18 @@ struct GuestRamOptions {
   uint64_t size = 0;       // Bytes; a multiple of 4 KiB, 2 MiB with hugepages.
   bool hugepages = false;  // 2 MiB pages from the host's pool.
   bool prefault = false;   // Take all memory from the host at once.
-  std::string name = "annulus-ram";  // Seen in /proc/PID/maps.
+  bool shared = false;     // A memfd; else private anonymous memory.
+  std::string name = "annulus-ram";  // Seen in /proc/PID/smaps.
 };
 
-// The guest's RAM: one memfd, mapped once, that the guest sees as one region
-// below the hole and, when it is larger than that, one from 4 GiB up.
+// The guest's RAM: one mapping, that the guest sees as one region below the
+// hole and, when it is larger than that, one from 4 GiB up.
+//
+// Private memory is the default because of transparent huge pages: hosts give
+// them to it, and mostly not to a memfd. Without them each page that the guest
+// touches first is a fault of 4 KiB, and the walk of its nested page tables is
+// one level longer: Debian's kernel took twice the time to /init in the lab.
+// What private memory cannot do is to be given to another process.
 //
 // Threads: immutable after Create().
 class GuestRam {
@@ -42,7 +49,7 @@ class GuestRam {
   std::vector<GuestRegion> Regions() const;
 
   uint64_t size() const { return size_; }
-  int fd() const { return fd_.get(); }
+  int fd() const { return fd_.get(); }  // -1 for private memory.
 
  private:
   GuestRam(UniqueFd fd, uint8_t* host, uint64_t size);

@@ -28,7 +28,9 @@ TEST(GuestRamTest, RamAboveTheHoleContinuesAtFourGib) {
 
 TEST(GuestRamTest, RegionsNameTheirPlaceInTheFile) {
   const GuestRam ram =
-      GuestRam::Create({.size = GuestRam::kHoleStart.value() + 4096}).value();
+      GuestRam::Create(
+          {.size = GuestRam::kHoleStart.value() + 4096, .shared = true})
+          .value();
   const GuestMemory memory = GuestMemory::Create(ram.Regions()).value();
   const std::vector<uint8_t> in = {1, 2, 3};
   ASSERT_TRUE(memory.Write(GuestRam::kHoleEnd, in));
@@ -41,8 +43,23 @@ TEST(GuestRamTest, RegionsNameTheirPlaceInTheFile) {
 }
 
 TEST(GuestRamTest, ReceiverOfTheDescriptorCannotShrinkIt) {
-  const GuestRam ram = GuestRam::Create({.size = 8192}).value();
+  const GuestRam ram = GuestRam::Create({.size = 8192, .shared = true}).value();
   EXPECT_NE(::ftruncate(ram.fd(), 4096), 0);
+}
+
+TEST(GuestRamTest, PrivateRamHasNoDescriptor) {
+  const GuestRam ram = GuestRam::Create({.size = 8192}).value();
+  EXPECT_EQ(ram.fd(), -1);
+  EXPECT_EQ(ram.Regions()[0].fd, -1);
+}
+
+TEST(GuestRamTest, HostAddressIsAlignedForLargePages) {
+  for (const bool shared : {false, true}) {
+    const GuestRam ram =
+        GuestRam::Create({.size = (5 << 20) + 4096, .shared = shared}).value();
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(ram.Regions()[0].host) % (2 << 20),
+              0u);
+  }
 }
 
 TEST(GuestRamTest, ImpossibleSizesAreRefused) {
