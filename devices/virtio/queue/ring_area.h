@@ -1,0 +1,25 @@
+#ifndef DEVICES_VIRTIO_QUEUE_RING_AREA_H_
+#define DEVICES_VIRTIO_QUEUE_RING_AREA_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "memory/guest_address.h"
+#include "memory/guest_memory.h"
+#include "memory/guest_span.h"
+
+namespace annulus::virtio {
+
+// Maps one of the three areas of a virtqueue (virtio 1.4 §2.6 "Virtqueues").
+// Cold. InvalidArgument, naming the area, if it is not aligned or not wholly
+// inside one region of guest RAM.
+absl::StatusOr<memory::GuestSpan> MapRingArea(const memory::GuestMemory& memory,
+                                              memory::GuestAddress address,
+                                              uint32_t bytes,
+                                              uint32_t alignment,
+                                              absl::string_view name);
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_QUEUE_RING_AREA_H_

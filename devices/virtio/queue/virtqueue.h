@@ -1,0 +1,104 @@
+#ifndef DEVICES_VIRTIO_QUEUE_VIRTQUEUE_H_
+#define DEVICES_VIRTIO_QUEUE_VIRTQUEUE_H_
+
+#include <cstdint>
+#include <utility>
+#include <variant>
+
+#include "absl/base/attributes.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/status_macros.h"
+#include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/packed_queue.h"
+#include "devices/virtio/queue/queue_config.h"
+#include "devices/virtio/queue/split_queue.h"
+#include "devices/virtio/queue/violation.h"
+#include "devices/virtio/spec/features.h"
+#include "memory/guest_memory.h"
+
+namespace annulus::virtio {
+
+// Device side of a virtqueue of the format that was negotiated, chosen once at
+// creation (virtio 1.4 §2.6 "Virtqueues").
+//
+// A device that moves many buffers writes its loop as a generic function and
+// calls Visit() once per batch; others call the forwarding functions below.
+// For what each does see SplitQueue; PackedQueue has the same.
+//
+// Threads, Trust, Allocation: as SplitQueue and PackedQueue.
+class Virtqueue {
+ public:
+  // Cold. `memory` must outlive the queue. InvalidArgument where the driver's
+  // configuration is unusable.
+  static absl::StatusOr<Virtqueue> Create(const memory::GuestMemory& memory
+                                              ABSL_ATTRIBUTE_LIFETIME_BOUND,
+                                          const QueueConfig& config) {
+    if (config.features.Has(kFeatureRingPacked)) {
+      ANNULUS_ASSIGN_OR_RETURN(PackedQueue packed,
+                               PackedQueue::Create(memory, config));
+      return Virtqueue(packed);
+    }
+    ANNULUS_ASSIGN_OR_RETURN(SplitQueue split,
+                             SplitQueue::Create(memory, config));
+    return Virtqueue(split);
+  }
+
+  // Hot. Calls `function` with the queue as what it is. One branch.
+  template <typename Function>
+  decltype(auto) Visit(Function&& function) {
+    if (PackedQueue* packed = std::get_if<PackedQueue>(&queue_)) {
+      return std::forward<Function>(function)(*packed);
+    }
+    return std::forward<Function>(function)(*std::get_if<SplitQueue>(&queue_));
+  }
+  template <typename Function>
+  decltype(auto) Visit(Function&& function) const {
+    if (const PackedQueue* packed = std::get_if<PackedQueue>(&queue_)) {
+      return std::forward<Function>(function)(*packed);
+    }
+    return std::forward<Function>(function)(*std::get_if<SplitQueue>(&queue_));
+  }
+
+  [[nodiscard]] bool Pop(DescriptorChain& chain) {
+    return Visit([&](auto& queue) { return queue.Pop(chain); });
+  }
+  void Push(DescriptorChain& chain, uint32_t written) {
+    Visit([&](auto& queue) { queue.Push(chain, written); });
+  }
+  [[nodiscard]] bool Publish() {
+    return Visit([](auto& queue) { return queue.Publish(); });
+  }
+  [[nodiscard]] bool EnableNotifications() {
+    return Visit([](auto& queue) { return queue.EnableNotifications(); });
+  }
+  void DisableNotifications() {
+    Visit([](auto& queue) { queue.DisableNotifications(); });
+  }
+  bool HasAvailable() const {
+    return Visit([](const auto& queue) { return queue.HasAvailable(); });
+  }
+  bool ok() const {
+    return Visit([](const auto& queue) { return queue.ok(); });
+  }
+  Violation violation() const {
+    return Visit([](const auto& queue) { return queue.violation(); });
+  }
+  ABSL_ATTRIBUTE_COLD absl::Status status() const {
+    return ViolationToStatus(violation());
+  }
+  uint16_t size() const {
+    return Visit([](const auto& queue) { return queue.size(); });
+  }
+  bool packed() const { return std::holds_alternative<PackedQueue>(queue_); }
+
+ private:
+  explicit Virtqueue(const PackedQueue& queue) : queue_(queue) {}
+  explicit Virtqueue(const SplitQueue& queue) : queue_(queue) {}
+
+  std::variant<SplitQueue, PackedQueue> queue_;
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_QUEUE_VIRTQUEUE_H_
