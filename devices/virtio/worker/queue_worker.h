@@ -1,0 +1,110 @@
+#ifndef DEVICES_VIRTIO_WORKER_QUEUE_WORKER_H_
+#define DEVICES_VIRTIO_WORKER_QUEUE_WORKER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/attributes.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/event_fd.h"
+#include "base/log_sink.h"
+#include "base/mutex.h"
+#include "base/rate_limiter.h"
+#include "base/thread.h"
+#include "devices/interrupt.h"
+#include "devices/virtio/device.h"
+#include "devices/virtio/queue/virtqueue.h"
+#include "devices/virtio/worker/queue_handler.h"
+
+namespace annulus::virtio {
+
+struct QueueWorkerOptions {
+  std::string name;  // Of the thread and in log lines, such as "rng0/q0".
+  // How long to look for further buffers before sleeping. 0: not at all.
+  absl::Duration poll_duration = absl::ZeroDuration();
+};
+
+// The thread of one virtqueue that carries data. It owns the queue from Start()
+// to Stop(): drains it, publishes, notifies the driver, and sleeps until the
+// driver notifies it. Nobody else touches the queue or its notification
+// eventfd meanwhile.
+//
+// A queue whose driver breaks the rules stops: DEVICE_NEEDS_RESET, a counter,
+// one rate-limited log line. Other queues have other workers.
+//
+// Threads: Start(), Stop() and the destructor are serialized by the caller;
+//   violations() from any thread.
+// Allocation: none after Create(), except for the text of a log line.
+class QueueWorker {
+ public:
+  // Starts the thread, which sleeps until Start(). `handler` and `log` outlive
+  // the worker. Fails where the host refuses a thread or a descriptor.
+  static absl::StatusOr<std::unique_ptr<QueueWorker>> Create(
+      const QueueWorkerOptions& options, QueueHandler& handler, LogSink& log);
+
+  QueueWorker(const QueueWorker&) = delete;
+  QueueWorker& operator=(const QueueWorker&) = delete;
+  ~QueueWorker();  // Stops the queue and joins the thread.
+
+  // Hands the queue over. An unusable configuration is the driver's violation,
+  // and leaves the queue stopped. All in `resources` outlives Stop().
+  void Start(const QueueResources& resources);
+
+  // Takes the queue back: afterwards the thread touches neither the queue nor
+  // guest memory nor the interrupt. Waits for at most one Drain(). A no-op for
+  // a queue that does not run.
+  void Stop();
+
+  // How many queues of this worker were stopped by a violation.
+  uint64_t violations() const {
+    return violations_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  struct Assignment {
+    Virtqueue queue;
+    const EventFd* notification;  // Not owned, as all of these.
+    Interrupt* interrupt;
+    DeviceHost* host;
+  };
+
+  QueueWorker(const QueueWorkerOptions& options, QueueHandler& handler,
+              LogSink& log, EventFd control);
+
+  void ThreadMain();
+  void Run(Assignment& assignment);
+  bool PollForBuffers(const Virtqueue& queue) const;
+  void WaitForNotification(const Assignment& assignment, bool& deaf) const;
+  ABSL_ATTRIBUTE_COLD void ReportViolation(const absl::Status& status,
+                                           DeviceHost& host);
+
+  // Constant after construction.
+  const std::string name_;
+  const int64_t poll_ns_;
+  QueueHandler& handler_;
+  LogSink& log_;
+  const EventFd control_;  // Wakes the thread from its sleep on the queue.
+
+  // Thread-safe.
+  RateLimiter log_limiter_;
+  std::atomic<uint64_t> violations_{0};
+  std::atomic<bool> stop_{false};  // Asks the thread to let go of the queue.
+
+  Mutex mu_;
+  CondVar changed_;
+  bool running_ ABSL_GUARDED_BY(mu_) = false;  // The thread has a queue.
+  bool exit_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<Assignment> offered_ ABSL_GUARDED_BY(mu_);
+
+  Thread thread_;  // Last: the thread uses all of the above.
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_WORKER_QUEUE_WORKER_H_

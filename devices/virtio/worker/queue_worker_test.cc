@@ -1,0 +1,352 @@
+#include "devices/virtio/worker/queue_worker.h"
+
+#include <poll.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/event_fd.h"
+#include "base/log_sink.h"
+#include "base/mutex.h"
+#include "base/unique_fd.h"
+#include "devices/interrupt.h"
+#include "devices/virtio/device.h"
+#include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/virtqueue.h"
+#include "devices/virtio/spec/features.h"
+#include "devices/virtio/worker/queue_handler.h"
+#include "gtest/gtest.h"
+#include "memory/guest_address.h"
+#include "memory/guest_memory.h"
+#include "memory/guest_ram.h"
+
+namespace annulus::virtio {
+namespace {
+
+void WaitFor(const EventFd& event) {
+  pollfd fd = {.fd = event.fd(), .events = POLLIN, .revents = 0};
+  ::poll(&fd, 1, -1);
+  event.Drain();
+}
+
+class TestInterrupt final : public Interrupt {
+ public:
+  void Trigger() override {
+    ++count;
+    event.Signal();
+  }
+  std::atomic<int> count{0};
+  EventFd event = EventFd::Create().value();
+};
+
+class TestHost final : public DeviceHost {
+ public:
+  void ConfigChanged() override {}
+  void NeedsReset() override {
+    ++resets;
+    event.Signal();
+  }
+  std::atomic<int> resets{0};
+  EventFd event = EventFd::Create().value();
+};
+
+class CountingLog final : public LogSink {
+ public:
+  void Log(LogSeverity, absl::string_view line) override {
+    ++lines;
+    MutexLock lock(mu_);
+    last_ = std::string(line);
+  }
+  std::string last() {
+    MutexLock lock(mu_);
+    return last_;
+  }
+  std::atomic<int> lines{0};
+
+ private:
+  Mutex mu_;
+  std::string last_ ABSL_GUARDED_BY(mu_);
+};
+
+// Gives every buffer back at once.
+class ReturningHandler : public QueueHandler {
+ public:
+  bool Drain(Virtqueue& queue) override {
+    ++drains;
+    if (drains == 1) {
+      char name[16] = {};
+      pthread_getname_np(pthread_self(), name, sizeof(name));
+      thread_name = name;
+    }
+    for (int i = 0; i < 4; ++i) {
+      if (!queue.Pop(chain_)) return false;
+      queue.Push(chain_, 0);
+    }
+    return true;
+  }
+  std::atomic<int> drains{0};
+  std::string thread_name;  // Read after a Stop().
+
+ private:
+  DescriptorChain chain_{256};
+};
+
+// One queue with all that is around it.
+struct Side {
+  explicit Side(const memory::GuestMemory& memory,
+                FakeDriverOptions options = {})
+      : memory(memory), driver(memory, options) {}
+
+  QueueResources Resources() {
+    return {.config = driver.config(),
+            .memory = &memory,
+            .notification = &notification,
+            .interrupt = &interrupt,
+            .host = &host};
+  }
+
+  // Sends one buffer and waits until it is back.
+  void RoundTrip() {
+    ASSERT_TRUE(driver.Chain().Writable(8).Offer().has_value());
+    if (driver.NeedsNotification()) notification.Signal();
+    while (!driver.GetUsed().has_value()) {
+      if (!driver.EnableCallbacks()) WaitFor(interrupt.event);
+      driver.DisableCallbacks();
+    }
+  }
+
+  const memory::GuestMemory& memory;
+  FakeDriver driver;
+  EventFd notification = EventFd::Create().value();
+  TestInterrupt interrupt;
+  TestHost host;
+};
+
+class QueueWorkerTest : public testing::Test {
+ protected:
+  std::unique_ptr<QueueWorker> Make(
+      QueueHandler& handler, absl::Duration poll = absl::ZeroDuration()) {
+    return QueueWorker::Create({.name = "dev0/q0", .poll_duration = poll},
+                               handler, log_)
+        .value();
+  }
+
+  // A queue whose driver made an impossible number of buffers available.
+  void Break(Side& side) {
+    const uint8_t idx[] = {0xff, 0x7f};
+    ASSERT_FALSE(side.driver.config().features.Has(kFeatureRingPacked));
+    ASSERT_TRUE(memory_.Write(*side.driver.config().driver.CheckedAdd(2), idx));
+    side.notification.Signal();
+  }
+
+  memory::GuestRam ram_ = memory::GuestRam::Create({.size = 1 << 20}).value();
+  memory::GuestMemory memory_ =
+      memory::GuestMemory::Create(ram_.Regions()).value();
+  CountingLog log_;
+};
+
+TEST_F(QueueWorkerTest, BuffersComeBackWithAnInterrupt) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  for (int i = 0; i < 100; ++i) side.RoundTrip();
+  worker->Stop();
+  EXPECT_EQ(handler.thread_name, "dev0/q0");
+  EXPECT_EQ(worker->violations(), 0u);
+}
+
+TEST_F(QueueWorkerTest, BuffersMadeAvailableBeforeTheStartAreServed) {
+  Side side(memory_);
+  ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  WaitFor(side.interrupt.event);
+  EXPECT_TRUE(side.driver.GetUsed().has_value());
+}
+
+TEST_F(QueueWorkerTest, PollingFindsBuffersWithoutNotification) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler, absl::Hours(1));
+  worker->Start(side.Resources());
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+    WaitFor(side.interrupt.event);  // Nobody signalled the notification.
+    ASSERT_TRUE(side.driver.GetUsed().has_value());
+    ASSERT_FALSE(side.driver.EnableCallbacks());
+  }
+  worker->Stop();  // And the poll ends at once.
+}
+
+TEST_F(QueueWorkerTest, StoppedQueueIsNotTouched) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  side.RoundTrip();
+  worker->Stop();
+  const int drains = handler.drains;
+  const int interrupts = side.interrupt.count;
+  side.notification.Signal();
+  ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+  worker->Stop();  // A second time, which is a no-op.
+  EXPECT_EQ(handler.drains, drains);
+  EXPECT_EQ(side.interrupt.count, interrupts);
+  EXPECT_TRUE(side.notification.Drain()) << "the worker left it alone";
+  EXPECT_FALSE(side.driver.HasUsed());
+}
+
+// bad_inputs 9, 37.
+TEST_F(QueueWorkerTest, QueueRunsAgainAfterEachOfManyResets) {
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  for (int i = 0; i < 50; ++i) {
+    Side side(memory_, {.packed = i % 2 == 0, .size = 8});
+    worker->Start(side.Resources());
+    for (int j = 0; j < 20; ++j) side.RoundTrip();
+    worker->Stop();
+  }
+}
+
+TEST_F(QueueWorkerTest, StopRightAfterStartReturns) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  for (int i = 0; i < 200; ++i) {
+    worker->Start(side.Resources());
+    worker->Stop();
+  }
+}
+
+TEST_F(QueueWorkerTest, DestructorStopsARunningQueue) {
+  Side side(memory_);
+  ReturningHandler handler;
+  auto worker = Make(handler);
+  worker->Start(side.Resources());
+  worker.reset();
+  EXPECT_FALSE(side.driver.HasUsed());
+}
+
+// Never lets the worker come to rest by itself.
+class BusyHandler final : public QueueHandler {
+ public:
+  bool Drain(Virtqueue&) override {
+    if (drains++ == 0) started.Signal();
+    return true;
+  }
+  std::atomic<int> drains{0};
+  EventFd started = EventFd::Create().value();
+};
+
+TEST_F(QueueWorkerTest, StopEndsAQueueThatAlwaysHasMore) {
+  Side side(memory_);
+  BusyHandler handler;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  WaitFor(handler.started);
+  worker->Stop();
+  EXPECT_GT(handler.drains, 0);
+}
+
+TEST_F(QueueWorkerTest, ViolationStopsTheQueueAndSaysSoOnce) {
+  Side side(memory_, {.packed = false});
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  side.RoundTrip();
+  Break(side);
+  WaitFor(side.host.event);
+  worker->Stop();
+  EXPECT_EQ(side.host.resets, 1);
+  EXPECT_EQ(worker->violations(), 1u);
+  EXPECT_EQ(log_.lines, 1);
+  EXPECT_EQ(log_.last().find("dev0/q0: queue stopped: the available index"), 0u)
+      << log_.last();
+}
+
+TEST_F(QueueWorkerTest,
+       UnusableConfigurationNeedsResetAndLeavesTheQueueStopped) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  QueueResources resources = side.Resources();
+  resources.config.descriptor = memory::GuestAddress(0xd0000000);
+  worker->Start(resources);
+  EXPECT_EQ(side.host.resets, 1);
+  EXPECT_EQ(worker->violations(), 1u);
+  worker->Stop();
+  EXPECT_EQ(handler.drains, 0);
+  worker->Start(side.Resources());
+  side.RoundTrip();
+}
+
+TEST_F(QueueWorkerTest, QueueRecoversFromAViolation) {
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  for (int i = 0; i < 5; ++i) {
+    Side side(memory_, {.packed = false});
+    worker->Start(side.Resources());
+    side.RoundTrip();
+    Break(side);
+    WaitFor(side.host.event);
+    worker->Stop();
+  }
+  EXPECT_EQ(worker->violations(), 5u);
+}
+
+// bad_inputs 40.
+TEST_F(QueueWorkerTest, GuestThatBreaksTheQueueForeverDoesNotFloodTheLog) {
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  Side side(memory_);
+  QueueResources resources = side.Resources();
+  resources.config.size = 0;
+  for (int i = 0; i < 1000; ++i) worker->Start(resources);
+  EXPECT_EQ(worker->violations(), 1000u);
+  EXPECT_GT(log_.lines, 0);
+  EXPECT_LE(log_.lines, 500);  // 10 at most, if this takes under 5 s.
+}
+
+TEST_F(QueueWorkerTest, OtherQueuesAreUnaffectedByAViolation) {
+  Side broken(memory_, {.packed = false});
+  Side good(memory_, {.base = memory::GuestAddress(0xa0000), .bytes = 0x40000});
+  ReturningHandler broken_handler;
+  ReturningHandler good_handler;
+  const auto broken_worker = Make(broken_handler);
+  const auto good_worker = Make(good_handler);
+  broken_worker->Start(broken.Resources());
+  good_worker->Start(good.Resources());
+  good.RoundTrip();
+  Break(broken);
+  WaitFor(broken.host.event);
+  for (int i = 0; i < 100; ++i) good.RoundTrip();
+  EXPECT_EQ(good.host.resets, 0);
+}
+
+// A notification descriptor that is none must not make the worker spin; Stop()
+// still works.
+TEST_F(QueueWorkerTest, BrokenNotificationDescriptorIsLeftAlone) {
+  Side side(memory_);
+  ReturningHandler handler;
+  const auto worker = Make(handler);
+  const EventFd closed{UniqueFd(1 << 30)};
+  QueueResources resources = side.Resources();
+  resources.notification = &closed;
+  ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+  worker->Start(resources);
+  WaitFor(side.interrupt.event);
+  worker->Stop();
+  EXPECT_LE(handler.drains, 3);
+}
+
+}  // namespace
+}  // namespace annulus::virtio
