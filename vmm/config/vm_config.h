@@ -17,6 +17,9 @@ struct MemoryConfig {
   uint64_t size_bytes = uint64_t{512} << 20;  // A multiple of 4 KiB.
   bool hugepages = false;  // 2 MiB pages from the host's pool.
   bool prefault = false;   // Take all memory from the host before the start.
+  // A memfd, which other processes can be given, and not private memory. Costs
+  // transparent huge pages where the host keeps them from shared memory.
+  bool shared = false;
 };
 
 struct CpuConfig {
@@ -59,6 +62,8 @@ struct VmConfig {
   BootConfig boot;
   ConsoleConfig console;
   std::vector<RngConfig> rng;
+  // Gives the guest I/O port 0xf4, where a write ends the VM: for tests.
+  bool debug_exit = false;
 };
 
 }  // namespace annulus

@@ -1,0 +1,171 @@
+#include "vmm/config/config_proto.h"
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/checked_math.h"
+#include "base/status_macros.h"
+
+namespace annulus {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+// Each function overwrites only what the message has, so that a default is
+// stated once, in vm_config.h.
+
+void ReadCpu(const proto::CpuConfig& message, CpuConfig& cpu) {
+  if (message.has_count()) cpu.count = message.count();
+  cpu.pinning.assign(message.pinning().begin(), message.pinning().end());
+}
+
+absl::Status ReadMemory(const proto::MemoryConfig& message,
+                        MemoryConfig& memory) {
+  switch (message.size_case()) {
+    case proto::MemoryConfig::kSizeBytes:
+      memory.size_bytes = message.size_bytes();
+      break;
+    case proto::MemoryConfig::kSizeMib: {
+      const std::optional<uint64_t> bytes =
+          CheckedMultiply<uint64_t>(message.size_mib(), kMiB);
+      if (!bytes.has_value()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("memory.size_mib: ", message.size_mib(),
+                         " is more than memory can be addressed"));
+      }
+      memory.size_bytes = *bytes;
+      break;
+    }
+    case proto::MemoryConfig::SIZE_NOT_SET:
+      break;
+  }
+  if (message.has_hugepages()) memory.hugepages = message.hugepages();
+  if (message.has_prefault()) memory.prefault = message.prefault();
+  if (message.has_shared()) memory.shared = message.shared();
+  return absl::OkStatus();
+}
+
+void ReadBoot(const proto::BootConfig& message, BootConfig& boot) {
+  if (message.has_kernel()) boot.kernel = message.kernel();
+  if (message.has_initrd()) boot.initrd = message.initrd();
+  if (message.has_cmdline()) boot.cmdline = message.cmdline();
+}
+
+absl::Status ReadConsole(const proto::ConsoleConfig& message,
+                         ConsoleConfig& console) {
+  if (message.has_path()) console.path = message.path();
+  if (!message.has_kind()) return absl::OkStatus();
+  switch (message.kind()) {
+    case proto::ConsoleConfig::STDIO:
+      console.kind = ConsoleConfig::Kind::kStdio;
+      return absl::OkStatus();
+    case proto::ConsoleConfig::FILE:
+      console.kind = ConsoleConfig::Kind::kFile;
+      return absl::OkStatus();
+    case proto::ConsoleConfig::NULL_:
+      console.kind = ConsoleConfig::Kind::kNull;
+      return absl::OkStatus();
+    default:  // proto3 enums are open: any number may come.
+      return absl::InvalidArgumentError(
+          absl::StrCat("console.kind: ", static_cast<int>(message.kind()),
+                       " is not one of STDIO, FILE, NULL"));
+  }
+}
+
+absl::Status ReadVirtio(const proto::VirtioConfig& message,
+                        VirtioConfig& virtio) {
+  if (message.has_packed()) virtio.packed = message.packed();
+  if (message.has_event_idx()) virtio.event_idx = message.event_idx();
+  if (message.has_indirect_desc()) {
+    virtio.indirect_desc = message.indirect_desc();
+  }
+  if (!message.has_transport()) return absl::OkStatus();
+  switch (message.transport()) {
+    case proto::VirtioConfig::PCI:
+      virtio.transport = TransportKind::kPci;
+      return absl::OkStatus();
+    case proto::VirtioConfig::MMIO:
+      virtio.transport = TransportKind::kMmio;
+      return absl::OkStatus();
+    default:  // As above.
+      return absl::InvalidArgumentError(absl::StrCat(
+          "virtio.transport: ", static_cast<int>(message.transport()),
+          " is not one of PCI, MMIO"));
+  }
+}
+
+void WriteMemory(const MemoryConfig& memory, proto::MemoryConfig& message) {
+  if (memory.size_bytes % kMiB == 0) {
+    message.set_size_mib(memory.size_bytes / kMiB);
+  } else {
+    message.set_size_bytes(memory.size_bytes);
+  }
+  message.set_hugepages(memory.hugepages);
+  message.set_prefault(memory.prefault);
+  message.set_shared(memory.shared);
+}
+
+proto::ConsoleConfig::Kind ToProto(ConsoleConfig::Kind kind) {
+  switch (kind) {
+    case ConsoleConfig::Kind::kStdio:
+      return proto::ConsoleConfig::STDIO;
+    case ConsoleConfig::Kind::kFile:
+      return proto::ConsoleConfig::FILE;
+    case ConsoleConfig::Kind::kNull:
+      return proto::ConsoleConfig::NULL_;
+  }
+  return proto::ConsoleConfig::STDIO;
+}
+
+void WriteVirtio(const VirtioConfig& virtio, proto::VirtioConfig& message) {
+  message.set_transport(virtio.transport == TransportKind::kPci
+                            ? proto::VirtioConfig::PCI
+                            : proto::VirtioConfig::MMIO);
+  message.set_packed(virtio.packed);
+  message.set_event_idx(virtio.event_idx);
+  message.set_indirect_desc(virtio.indirect_desc);
+}
+
+}  // namespace
+
+absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
+  VmConfig config;
+  if (message.has_name()) config.name = message.name();
+  ReadCpu(message.cpu(), config.cpu);
+  ANNULUS_RETURN_IF_ERROR(ReadMemory(message.memory(), config.memory));
+  ReadBoot(message.boot(), config.boot);
+  ANNULUS_RETURN_IF_ERROR(ReadConsole(message.console(), config.console));
+  if (message.has_debug_exit()) config.debug_exit = message.debug_exit();
+  for (const proto::RngConfig& rng : message.rng()) {
+    const absl::Status status =
+        ReadVirtio(rng.virtio(), config.rng.emplace_back().virtio);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("rng[", config.rng.size() - 1, "].", status.message()));
+    }
+  }
+  return config;
+}
+
+proto::VmConfig VmConfigToProto(const VmConfig& config) {
+  proto::VmConfig message;
+  message.set_name(config.name);
+  message.mutable_cpu()->set_count(config.cpu.count);
+  message.mutable_cpu()->mutable_pinning()->Add(config.cpu.pinning.begin(),
+                                                config.cpu.pinning.end());
+  WriteMemory(config.memory, *message.mutable_memory());
+  message.mutable_boot()->set_kernel(config.boot.kernel);
+  message.mutable_boot()->set_initrd(config.boot.initrd);
+  message.mutable_boot()->set_cmdline(config.boot.cmdline);
+  message.mutable_console()->set_kind(ToProto(config.console.kind));
+  message.mutable_console()->set_path(config.console.path);
+  message.set_debug_exit(config.debug_exit);
+  for (const RngConfig& rng : config.rng) {
+    WriteVirtio(rng.virtio, *message.add_rng()->mutable_virtio());
+  }
+  return message;
+}
+
+}  // namespace annulus

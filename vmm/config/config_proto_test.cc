@@ -1,0 +1,175 @@
+#include "vmm/config/config_proto.h"
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+#include "proto/vm_config.pb.h"
+#include "vmm/config/vm_config.h"
+
+namespace annulus {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// A default configuration with one element in each list.
+VmConfig DefaultWithLists() {
+  VmConfig config;
+  config.cpu.pinning = {0};
+  config.rng.resize(1);
+  return config;
+}
+
+// Calls `visit(message, field)` for every field that is no message, below
+// `message`; fails where a message or list on the way is missing.
+template <typename Visit>
+void ForEachLeaf(Message& message, const Visit& visit) {
+  const Descriptor& type = *message.GetDescriptor();
+  const Reflection& reflection = *message.GetReflection();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor* field = type.field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+      visit(message, *field);
+    } else if (field->is_repeated()) {
+      ASSERT_EQ(reflection.FieldSize(message, field), 1) << field->full_name();
+      ForEachLeaf(*reflection.MutableRepeatedMessage(&message, field, 0),
+                  visit);
+    } else {
+      ASSERT_TRUE(reflection.HasField(message, field)) << field->full_name();
+      ForEachLeaf(*reflection.MutableMessage(&message, field), visit);
+    }
+  }
+}
+
+bool HasOther(const Message& message, const FieldDescriptor& field) {
+  return field.real_containing_oneof() != nullptr &&
+         message.GetReflection()->HasOneof(message,
+                                           field.real_containing_oneof());
+}
+
+// Gives a leaf a value that differs from every default.
+void SetUnusual(Message& message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  if (field.is_repeated()) {
+    ASSERT_EQ(field.cpp_type(), FieldDescriptor::CPPTYPE_UINT32);
+    reflection.SetRepeatedUInt32(&message, &field, 0, 77);
+    return;
+  }
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT32:
+      reflection.SetUInt32(&message, &field, 77);
+      return;
+    case FieldDescriptor::CPPTYPE_UINT64:
+      reflection.SetUInt64(&message, &field, 77);
+      return;
+    case FieldDescriptor::CPPTYPE_BOOL:
+      reflection.SetBool(&message, &field,
+                         !reflection.GetBool(message, &field));
+      return;
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection.SetString(&message, &field, "unusual");
+      return;
+    case FieldDescriptor::CPPTYPE_ENUM:
+      reflection.SetEnumValue(&message, &field, 1);
+      return;
+    default:
+      FAIL() << field.full_name() << ": teach this test its type";
+  }
+}
+
+TEST(ConfigProtoTest, DefaultConfigurationSetsEveryField) {
+  proto::VmConfig message = VmConfigToProto(DefaultWithLists());
+  int leaves = 0;
+  ForEachLeaf(message, [&](Message& owner, const FieldDescriptor& field) {
+    ++leaves;
+    if (field.is_repeated()) {
+      EXPECT_EQ(owner.GetReflection()->FieldSize(owner, &field), 1)
+          << field.full_name();
+      return;
+    }
+    EXPECT_TRUE(owner.GetReflection()->HasField(owner, &field) ||
+                HasOther(owner, field))
+        << field.full_name() << " is not written by VmConfigToProto";
+  });
+  EXPECT_GE(leaves, 15);
+}
+
+TEST(ConfigProtoTest, EveryFieldOfTheSchemaSurvivesTheStruct) {
+  const proto::VmConfig base = VmConfigToProto(DefaultWithLists());
+  // The leaves of `base` in order: changed one at a time.
+  int leaves = 0;
+  proto::VmConfig counted = base;
+  ForEachLeaf(counted, [&](Message&, const FieldDescriptor&) { ++leaves; });
+  for (int changed = 0; changed < leaves; ++changed) {
+    proto::VmConfig message = base;
+    std::string name;
+    int index = 0;
+    ForEachLeaf(message, [&](Message& owner, const FieldDescriptor& field) {
+      if (index++ != changed) return;
+      name = field.full_name();
+      SetUnusual(owner, field);
+    });
+    const absl::StatusOr<VmConfig> config = VmConfigFromProto(message);
+    ASSERT_TRUE(config.ok()) << name << ": " << config.status();
+    proto::VmConfig back = VmConfigToProto(*config);
+    EXPECT_FALSE(google::protobuf::util::MessageDifferencer::Equals(back, base))
+        << name << " is not read by VmConfigFromProto";
+    EXPECT_TRUE(
+        google::protobuf::util::MessageDifferencer::Equals(back, message))
+        << name << ": " << back.ShortDebugString();
+  }
+}
+
+TEST(ConfigProtoTest, EmptyMessageGivesTheDefaultsOfTheStruct) {
+  const absl::StatusOr<VmConfig> config = VmConfigFromProto({});
+  ASSERT_TRUE(config.ok());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
+      VmConfigToProto(*config), VmConfigToProto(VmConfig())));
+}
+
+// A struct tells nothing about its fields, but a binding that does not name
+// all of them does not compile: add the new field here, and to the schema.
+TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
+  const VmConfig vm;
+  [[maybe_unused]] const auto& [name, cpu, memory, boot, console, rng,
+                                debug_exit] = vm;
+  [[maybe_unused]] const auto& [count, pinning] = cpu;
+  [[maybe_unused]] const auto& [size_bytes, hugepages, prefault, shared] =
+      memory;
+  [[maybe_unused]] const auto& [kernel, initrd, cmdline] = boot;
+  [[maybe_unused]] const auto& [kind, path] = console;
+  const RngConfig entropy;
+  [[maybe_unused]] const auto& [virtio] = entropy;
+  [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc] =
+      virtio;
+
+  const auto fields = [](const Descriptor* type) {
+    return type->field_count();
+  };
+  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 7);
+  EXPECT_EQ(fields(proto::CpuConfig::descriptor()), 2);
+  EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
+  EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
+  EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
+  EXPECT_EQ(fields(proto::RngConfig::descriptor()), 1);
+  EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 4);
+}
+
+TEST(ConfigProtoTest, SizeInMibThatOverflowsIsRefused) {
+  proto::VmConfig message;
+  message.mutable_memory()->set_size_mib(uint64_t{1} << 44);
+  EXPECT_EQ(VmConfigFromProto(message).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  message.mutable_memory()->set_size_mib((uint64_t{1} << 44) - 1);
+  EXPECT_TRUE(VmConfigFromProto(message).ok());
+}
+
+}  // namespace
+}  // namespace annulus
