@@ -1,0 +1,101 @@
+#include "vmm/machine/virtio_devices.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "devices/virtio/rng/rng_device.h"
+#include "memory/guest_address.h"
+#include "vmm/machine/address_map.h"
+
+namespace annulus {
+namespace {
+
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
+    const RngConfig& config, size_t index, LogSink& log) {
+  return virtio::RngDevice::Create(
+      {.name = absl::StrCat("rng", index),
+       .packed = config.virtio.packed,
+       .event_idx = config.virtio.event_idx,
+       .indirect_desc = config.virtio.indirect_desc},
+      log);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
+    const VmConfig& config, const VirtioSurroundings& surroundings) {
+  std::unique_ptr<VirtioDevices> self(new VirtioDevices);
+  for (size_t i = 0; i < config.rng.size(); ++i) {
+    ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<virtio::VirtioDevice> device,
+                             CreateRng(config.rng[i], i, surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(self->Add(
+        std::move(device), config.rng[i].virtio.transport, surroundings));
+  }
+  return self;
+}
+
+absl::Status VirtioDevices::Add(std::unique_ptr<virtio::VirtioDevice> device,
+                                TransportKind transport,
+                                const VirtioSurroundings& surroundings) {
+  switch (transport) {
+    case TransportKind::kMmio:
+      return AddMmio(std::move(device), surroundings);
+    case TransportKind::kPci:
+      return AddPci(std::move(device), surroundings);
+  }
+  return absl::InvalidArgumentError("a virtio device of unknown transport");
+}
+
+absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
+                                   const VirtioSurroundings& surroundings) {
+  const uint64_t index = pci_devices_.size();
+  PciDevice added;
+  added.device = std::move(device);
+  ANNULUS_ASSIGN_OR_RETURN(
+      added.transport,
+      virtio::PciTransport::Create(
+          *added.device,
+          {.memory = surroundings.memory,
+           .vectors = surroundings.vectors,
+           .bars = surroundings.bars,
+           .notifications = surroundings.registrar},
+          memory::GuestAddress(kPciWindow32.value() +
+                               index * virtio::PciTransport::kBarSize)));
+  // Device 0 is the host bridge itself.
+  ANNULUS_RETURN_IF_ERROR(surroundings.pci.AddFunction(
+      static_cast<uint32_t>(index) + 1, *added.transport));
+  pci_devices_.push_back(std::move(added));
+  return absl::OkStatus();
+}
+
+absl::Status VirtioDevices::AddMmio(
+    std::unique_ptr<virtio::VirtioDevice> device,
+    const VirtioSurroundings& surroundings) {
+  const uint32_t index = static_cast<uint32_t>(mmio_devices_.size());
+  if (index == kMaxVirtioMmioDevices) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "more than ", kMaxVirtioMmioDevices, " devices over virtio-mmio"));
+  }
+  const memory::GuestAddress base(kVirtioMmio.value() +
+                                  uint64_t{index} * kVirtioMmioStride);
+  const uint32_t gsi = kVirtioMmioFirstGsi + index;
+  MmioDevice added;
+  added.device = std::move(device);
+  ANNULUS_ASSIGN_OR_RETURN(added.line, IrqLine::Create(surroundings.vm, gsi));
+  ANNULUS_ASSIGN_OR_RETURN(
+      added.transport,
+      virtio::MmioTransport::Create(*added.device, surroundings.memory,
+                                    *added.line, surroundings.registrar, base));
+  ANNULUS_RETURN_IF_ERROR(surroundings.mmio.Add(
+      base.value(), virtio::MmioTransport::kWindowSize, *added.transport));
+  mmio_devices_.push_back(std::move(added));
+  acpi_mmio_devices_.push_back(
+      {.base = base,
+       .size = static_cast<uint32_t>(virtio::MmioTransport::kWindowSize),
+       .gsi = gsi});
+  return absl::OkStatus();
+}
+
+}  // namespace annulus

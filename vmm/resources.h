@@ -1,0 +1,38 @@
+#ifndef VMM_RESOURCES_H_
+#define VMM_RESOURCES_H_
+
+#include "absl/status/statusor.h"
+#include "base/log_sink.h"
+#include "base/unique_fd.h"
+#include "vmm/config/vm_config.h"
+
+namespace annulus {
+
+// Everything that a VM needs from the outside, opened by the embedder: a
+// sandboxed process gets these descriptors passed and opens nothing itself.
+//
+// Threads: a value. The VM reads and writes the console's descriptors on its
+//   control thread, without changing their flags, and uses the others in
+//   Vmm::Create() alone.
+// Trust: Vmm::Create() refuses what is not what it should be; the content of
+//   kernel and initrd is untrusted.
+struct Resources {
+  UniqueFd kvm;          // /dev/kvm, read-write.
+  UniqueFd kernel;       // A regular file, from its beginning.
+  UniqueFd initrd;       // Likewise; not valid: no initrd.
+  UniqueFd console_in;   // Bytes for the guest's serial port; not valid: none.
+  UniqueFd console_out;  // What the guest prints; not valid: dropped.
+  LogSink* log = nullptr;  // Outlives the Vmm. Null: log lines are dropped.
+};
+
+// Opens /dev/kvm and the files that `config` names; console_in and console_out
+// are duplicates of standard input and output for ConsoleConfig::kStdio. For
+// embedders that are not sandboxed. A console file is created, or truncated,
+// once all the others are open.
+// Errors: the errno of what could not be opened, InvalidArgument for what is no
+//   regular file; the message names field, file and reason.
+absl::StatusOr<Resources> OpenResources(const VmConfig& config);
+
+}  // namespace annulus
+
+#endif  // VMM_RESOURCES_H_
