@@ -1,0 +1,126 @@
+#include "cli/flag_values.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/checked_math.h"
+
+namespace annulus::cli {
+namespace {
+
+absl::Status NotA(absl::string_view text, absl::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", absl::CHexEscape(text), "\" is not ", what));
+}
+
+// Digits only: no sign, no blank, unlike absl::SimpleAtoi.
+template <typename Number>
+bool ParseDigits(absl::string_view text, Number& number) {
+  for (const char c : text) {
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(c))) return false;
+  }
+  return absl::SimpleAtoi(text, &number);
+}
+
+// log2 of the unit; nullopt if there is no such unit.
+std::optional<int> UnitShift(absl::string_view unit) {
+  std::string upper = absl::AsciiStrToUpper(unit);
+  if (upper.size() == 3 && upper.substr(1) == "IB") upper.resize(1);
+  if (upper.empty()) return 0;
+  if (upper == "K") return 10;
+  if (upper == "M") return 20;
+  if (upper == "G") return 30;
+  if (upper == "T") return 40;
+  return std::nullopt;
+}
+
+}  // namespace
+
+absl::StatusOr<uint32_t> ParseCount(absl::string_view text) {
+  uint32_t count = 0;
+  if (!ParseDigits(text, count)) return NotA(text, "a number");
+  return count;
+}
+
+absl::StatusOr<uint64_t> ParseSize(absl::string_view text) {
+  size_t digits = 0;
+  while (digits < text.size() &&
+         absl::ascii_isdigit(static_cast<unsigned char>(text[digits]))) {
+    ++digits;
+  }
+  uint64_t number = 0;
+  const std::optional<int> shift = UnitShift(text.substr(digits));
+  if (digits == 0 || !shift.has_value() ||
+      !ParseDigits(text.substr(0, digits), number)) {
+    return NotA(text, "a size like 512M, 2G or a number of bytes");
+  }
+  const std::optional<uint64_t> bytes =
+      CheckedMultiply<uint64_t>(number, uint64_t{1} << *shift);
+  if (!bytes.has_value()) return NotA(text, "a size below 16 EiB");
+  return *bytes;
+}
+
+absl::StatusOr<std::vector<uint32_t>> ParseCpuList(absl::string_view text) {
+  constexpr size_t kMaxCpus = 1024;
+  std::vector<uint32_t> cpus;
+  for (const absl::string_view item : absl::StrSplit(text, ',')) {
+    uint32_t cpu = 0;
+    if (!ParseDigits(item, cpu) || cpus.size() == kMaxCpus) {
+      return NotA(text, "a list of CPUs like 0,1");
+    }
+    cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text) {
+  ConsoleConfig console;
+  absl::string_view path = text;
+  if (text == "stdio") {
+    console.kind = ConsoleConfig::Kind::kStdio;
+  } else if (text == "null") {
+    console.kind = ConsoleConfig::Kind::kNull;
+  } else if (absl::ConsumePrefix(&path, "file:") && !path.empty()) {
+    console.kind = ConsoleConfig::Kind::kFile;
+    console.path = std::string(path);
+  } else {
+    return NotA(text, "stdio, null or file:PATH");
+  }
+  return console;
+}
+
+absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text) {
+  VirtioConfig virtio;
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
+  if (parts[0] == "pci") {
+    virtio.transport = TransportKind::kPci;
+  } else if (parts[0] == "mmio") {
+    virtio.transport = TransportKind::kMmio;
+  } else {
+    return NotA(parts[0], "pci or mmio");
+  }
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const std::pair<absl::string_view, absl::string_view> option =
+        absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
+    bool* feature = option.first == "packed"          ? &virtio.packed
+                    : option.first == "event_idx"     ? &virtio.event_idx
+                    : option.first == "indirect_desc" ? &virtio.indirect_desc
+                                                      : nullptr;
+    if (feature == nullptr ||
+        (option.second != "on" && option.second != "off")) {
+      return NotA(parts[i],
+                  "packed=, event_idx= or indirect_desc= with on or off");
+    }
+    *feature = option.second == "on";
+  }
+  return virtio;
+}
+
+}  // namespace annulus::cli

@@ -1,0 +1,34 @@
+#ifndef CLI_FLAG_VALUES_H_
+#define CLI_FLAG_VALUES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "vmm/config/vm_config.h"
+
+// The values that flags take. Each error is a reason without the flag's name.
+
+namespace annulus::cli {
+
+// "4".
+absl::StatusOr<uint32_t> ParseCount(absl::string_view text);
+
+// Bytes from "536870912", "524288K", "512M", "2G", "1T", also "512MiB": powers
+// of 1024, upper or lower case.
+absl::StatusOr<uint64_t> ParseSize(absl::string_view text);
+
+// "0,1,5". At most 1024 entries.
+absl::StatusOr<std::vector<uint32_t>> ParseCpuList(absl::string_view text);
+
+// "stdio", "null" or "file:PATH".
+absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text);
+
+// "pci" or "mmio", then any of ",packed=off", ",event_idx=off",
+// ",indirect_desc=off" (or "=on").
+absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text);
+
+}  // namespace annulus::cli
+
+#endif  // CLI_FLAG_VALUES_H_

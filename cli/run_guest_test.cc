@@ -1,0 +1,231 @@
+// `annulus run` with a guest that lives: console, signals, terminal, exit
+// codes.
+
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/subprocess.h"
+#include "cli/tiny_guest.h"
+#include "gtest/gtest.h"
+
+namespace annulus::cli {
+namespace {
+
+constexpr char kCtrlA[] = "\x01";
+
+class RunGuestTest : public testing::Test {
+ protected:
+  RunGuestTest()
+      : kernel_(std::filesystem::path(testing::TempDir()) /
+                absl::StrCat("tiny-guest-", ::getpid())) {
+    std::ofstream(kernel_, std::ios::binary) << TinyGuest();
+  }
+  ~RunGuestTest() override { std::filesystem::remove(kernel_); }
+
+  void SetUp() override {
+    if (::access("/dev/kvm", R_OK | W_OK) != 0) {
+      GTEST_SKIP() << "no usable /dev/kvm on this host";
+    }
+  }
+
+  std::vector<std::string> Command(
+      const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments = {
+        std::filesystem::absolute("cli/annulus"),
+        "run",
+        "--kernel",
+        kernel_,
+        "--memory",
+        "16M",
+        "--debug-exit"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  // Until the guest has printed into `file`; the test's time limit ends it.
+  static void AwaitOutputIn(const std::string& file) {
+    while (!std::filesystem::exists(file) || std::filesystem::is_empty(file)) {
+      std::this_thread::yield();
+    }
+  }
+
+  const std::string kernel_;
+};
+
+TEST_F(RunGuestTest, InputReachesTheGuestAndItsOutputComesBack) {
+  Process vm(Command(), Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  vm.Write("ab\x01x");  // No escapes: this is no terminal.
+  EXPECT_TRUE(vm.Await("Rab\x01x"));
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f));
+  EXPECT_EQ(result.out, "Rab\x01xq");
+  EXPECT_TRUE(absl::StartsWith(result.err, "annulus: debug exit"))
+      << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+}
+
+TEST_F(RunGuestTest, InputThatIsLongerThanAnyBufferArrivesWhole) {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) absl::StrAppend(&text, i % 10);
+  Process vm(Command({"--quiet"}), Process::Streams::kPipes);
+  vm.Write(text + "q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.out, "R" + text + "q");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(RunGuestTest, EndOfInputDoesNotEndTheGuest) {
+  Process vm(Command(), Process::Streams::kPipes);
+  vm.Write("a");
+  vm.CloseInput();
+  EXPECT_TRUE(vm.Await("Ra"));
+  vm.Kill(SIGTERM);
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(result.err, "annulus: stopped by SIGTERM\n");
+}
+
+TEST_F(RunGuestTest, SignalsStopTheGuestAndShowInTheExitCode) {
+  for (const int signal : {SIGINT, SIGHUP, SIGTERM}) {
+    Process vm(Command({"-q"}), Process::Streams::kPipes);
+    ASSERT_TRUE(vm.Await("R"));
+    vm.Kill(signal);
+    const ProcessResult result = vm.Wait();
+    EXPECT_EQ(result.exit_code, 128 + signal);
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST_F(RunGuestTest, SignalBeforeTheStartIsNotLost) {
+  ProcessOptions options;
+  options.prepare = [] {  // Pending from the first instruction on.
+    sigset_t terminate;
+    sigemptyset(&terminate);
+    sigaddset(&terminate, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &terminate, nullptr);
+    ::kill(::getpid(), SIGTERM);
+  };
+  Process vm(Command(), Process::Streams::kPipes, options);
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(result.err, "annulus: stopped by SIGTERM\n");
+}
+
+TEST_F(RunGuestTest, TripleFaultHasItsOwnExitCode) {
+  Process vm(Command(), Process::Streams::kPipes);
+  vm.Write("t");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  EXPECT_TRUE(absl::StartsWith(result.err, "annulus: triple fault"))
+      << result.err;
+}
+
+TEST_F(RunGuestTest, ConsoleFileGetsTheOutput) {
+  const std::string log = kernel_ + ".log";
+  Process vm(Command({"--console", "file:" + log}), Process::Streams::kPipes);
+  AwaitOutputIn(log);  // Its input is not the guest's: a signal ends it.
+  vm.Kill(SIGTERM);
+  EXPECT_EQ(vm.Wait().out, "");
+  std::ifstream in(log);
+  EXPECT_EQ(std::string((std::istreambuf_iterator<char>(in)), {}), "R");
+  std::filesystem::remove(log);
+}
+
+TEST_F(RunGuestTest, TimingsAreOneLine) {
+  Process vm(Command({"--quiet", "--timings"}), Process::Streams::kPipes);
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_TRUE(
+      absl::StartsWith(result.err, "annulus: timings: cpu_at_start_ms="))
+      << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+}
+
+TEST_F(RunGuestTest, DeadReaderOfTheOutputDoesNotKillTheProcess) {
+  ProcessOptions options;
+  options.prepare = [] {
+    int ends[2];  // A pipe that nobody reads.
+    if (::pipe(ends) != 0) ::_exit(125);
+    ::close(ends[0]);
+    ::dup2(ends[1], STDOUT_FILENO);
+  };
+  Process vm(Command({"--quiet"}), Process::Streams::kPipes, options);
+  vm.Write("abcq");
+  EXPECT_EQ(vm.Wait().exit_code, 64 + ('q' & 0x3f));
+}
+
+// On a terminal.
+
+bool IsRaw(const termios& mode) {
+  return (mode.c_lflag & (ICANON | ECHO | ISIG)) == 0;
+}
+
+TEST_F(RunGuestTest, CtrlAXLeavesAndRestoresTheTerminal) {
+  if (!HavePseudoTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  Process vm(Command(), Process::Streams::kTerminal);
+  ASSERT_TRUE(vm.Await("R"));
+  EXPECT_TRUE(IsRaw(vm.Mode()));
+  vm.Write("\x03");  // Ctrl-C is the guest's.
+  EXPECT_TRUE(vm.Await("R\x03"));
+  vm.Write(absl::StrCat(kCtrlA, kCtrlA, "b"));
+  EXPECT_TRUE(
+      vm.Await("\x01"
+               "b"));
+  vm.Write(absl::StrCat(kCtrlA, "h"));
+  EXPECT_TRUE(vm.Await("Ctrl-A X: leave"));
+  vm.Write(absl::StrCat(kCtrlA, "x"));
+  EXPECT_TRUE(vm.Await("stopped by SIGINT"));
+  EXPECT_FALSE(IsRaw(vm.Mode()));
+  EXPECT_EQ(vm.Wait().exit_code, 130);
+}
+
+TEST_F(RunGuestTest, SignalRestoresTheTerminal) {
+  if (!HavePseudoTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    Process vm(Command(), Process::Streams::kTerminal);
+    ASSERT_TRUE(vm.Await("R"));
+    EXPECT_TRUE(IsRaw(vm.Mode()));
+    vm.Kill(signal);
+    EXPECT_TRUE(vm.Await("stopped by SIG"));
+    EXPECT_FALSE(IsRaw(vm.Mode()));
+    EXPECT_EQ(vm.Wait().exit_code, 128 + signal);
+  }
+}
+
+TEST_F(RunGuestTest, GuestsOwnEndRestoresTheTerminal) {
+  if (!HavePseudoTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  Process vm(Command(), Process::Streams::kTerminal);
+  ASSERT_TRUE(vm.Await("R"));
+  vm.Write("q");
+  EXPECT_TRUE(vm.Await("debug exit"));
+  EXPECT_FALSE(IsRaw(vm.Mode()));
+  EXPECT_EQ(vm.Wait().exit_code, 64 + ('q' & 0x3f));
+}
+
+TEST_F(RunGuestTest, TerminalIsLeftAloneForOtherConsoles) {
+  if (!HavePseudoTerminals()) GTEST_SKIP() << "no pseudo-terminals here";
+  const std::string log = kernel_ + ".log";
+  Process vm(Command({"--console", "file:" + log}),
+             Process::Streams::kTerminal);
+  AwaitOutputIn(log);
+  EXPECT_FALSE(IsRaw(vm.Mode()));
+  vm.Write("\x03");  // Ctrl-C is a signal.
+  EXPECT_EQ(vm.Wait().exit_code, 128 + SIGINT);
+  std::filesystem::remove(log);
+}
+
+}  // namespace
+}  // namespace annulus::cli
