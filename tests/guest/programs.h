@@ -1,0 +1,46 @@
+#ifndef TESTS_GUEST_PROGRAMS_H_
+#define TESTS_GUEST_PROGRAMS_H_
+
+// What the microguest can do, one program per run: "program=NAME" on the
+// command line. A program that returns has succeeded: the guest then prints
+// "PASS" and powers off.
+
+namespace guest {
+
+// endings.cc
+void Hello();             // Prints its boot protocol and command line.
+void ResetByI8042();      // Ends in a reset.
+void ResetByAcpi();       // Likewise.
+void TripleFault();       // Ends in one.
+void EmulationFailure();  // Executes what a software KVM cannot; returns
+                          // elsewhere.
+void Spin();              // Never ends; executes.
+void Idle();              // Never ends; halted.
+void Chatter();           // Never ends; prints numbered lines.
+
+// smp.cc. Option cpus=N.
+void Smp();  // Starts all other processors; each prints its number.
+
+// interrupts_program.cc
+void SelfIpi();          // A local APIC interrupts its own processor.
+void SerialInterrupt();  // THRE and received data, by the IOAPIC.
+void SerialEcho();       // Prints lines of input back, until "quit".
+
+// platform_program.cc
+void Clock();       // Reads the RTC.
+void PortWidths();  // Every platform port, every width.
+
+// memory_program.cc. PVH only. Options size=BYTES.
+void Memory();  // Uses the first and last bytes of all RAM there is.
+
+// rng_program.cc. Options: mmio=ADDRESS irq=GSI or pci=SLOT; see rng.h.
+void Rng();      // Takes random bytes.
+void MoveBar();  // Likewise, over PCI, from several places. Option
+                 // high=ADDRESS.
+
+// hostile_program.cc. Options of Rng().
+void Hostile();  // Breaks every rule, and takes random bytes after each.
+
+}  // namespace guest
+
+#endif  // TESTS_GUEST_PROGRAMS_H_
