@@ -1,0 +1,56 @@
+# shellcheck shell=sh
+# What the guest halves of scenarios share. Runs in the guest, under busybox.
+
+# A failed check is a line that every scenario's verdict looks for.
+fail() { echo "lab: FAIL $*"; }
+
+# check NAME ACTUAL EXPECTED
+check() {
+  if [ "$2" = "$3" ]; then
+    echo "lab: ok $1 = $2"
+  else
+    fail "$1: expected <$3>, found <$2>"
+  fi
+}
+
+# The virtio entropy devices, in the order in which hw_random numbered them.
+rng_devices() { (cd /sys/bus/virtio/drivers/virtio_rng && ls -d virtio[0-9]*); }
+
+# transport_of virtioN: pci or mmio, from where the device hangs in the tree.
+transport_of() {
+  case $(readlink -f "/sys/bus/virtio/devices/$1") in
+    */pci*/virtio*) echo pci ;;
+    *) echo mmio ;;
+  esac
+}
+
+# interrupts_of virtioN: how many it has had, over all CPUs and vectors.
+interrupts_of() {
+  awk -v name="$1" '$NF ~ "^" name "(-|$)" {
+    for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i
+  } END { print sum + 0 }' /proc/interrupts
+}
+
+# feature_of virtioN BIT: 1 if negotiated. sysfs prints bit 0 first.
+feature_of() { cut -c$(($2 + 1)) "/sys/bus/virtio/devices/$1/features"; }
+
+# Reads 16 bytes from /dev/hwrng through each entropy device and shows them; then some more, so
+# that the device has to interrupt: the driver keeps a few bytes in stock.
+read_each_hwrng() {
+  index=0
+  for device in $(rng_devices); do
+    before=$(interrupts_of "$device")
+    echo "virtio_rng.$index" >/sys/class/misc/hw_random/rng_current ||
+      fail "cannot select virtio_rng.$index"
+    bytes=$(dd if=/dev/hwrng bs=1 count=16 2>/dev/null | hexdump -v -e '16/1 "%02x"')
+    echo "hwrng over $(transport_of "$device") ($device): $bytes"
+    [ ${#bytes} = 32 ] || fail "$device gave ${#bytes} hex digits"
+    dd if=/dev/hwrng of=/dev/null bs=64 count=8 2>/dev/null
+    [ "$(interrupts_of "$device")" -gt "$before" ] || fail "$device interrupted nobody"
+    index=$((index + 1))
+  done
+}
+
+cpu_count() { grep -c '^processor' /proc/cpuinfo; }
+
+memory_total_kib() { awk '/^MemTotal/ { print $2 }' /proc/meminfo; }

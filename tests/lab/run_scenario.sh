@@ -1,0 +1,64 @@
+#!/bin/busybox sh
+# shellcheck shell=dash
+# Boots the guest of one scenario and reports what happened: run_scenario.sh NAME VMM CONSOLE_OUT
+#
+# Runs under busybox, inside L1 and on a host alike. LAB names a folder with scenarios/, bzimage,
+# bzimage_self, vmlinux, initrd, annulus and, for VMM=qemu, qemu-system-x86_64.
+# The guest's console, and what the VMM says, go to CONSOLE_OUT as they come. The last line on
+# standard output is: EXIT_CODE TOTAL_MS KERNEL_MS INIT_MS END_MS, counted from exec of the VMM to
+# the kernel's first line, to the guest's /init, to its last line and to the end; - if never seen.
+
+name=$1
+vmm=$2
+console_out=$3
+work=$(mktemp -d /tmp/lab.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+
+# shellcheck source=tests/lab/vmm_command.sh
+. "$LAB/vmm_command.sh"
+# Its output is what the guest's serial port receives; its end is the end of that file.
+input() { :; }
+# await REGEX: for input(): blocks until the guest has printed it.
+await() {
+  until grep -q -E "$1" "$work/console" 2>/dev/null; do sleep 0.1; done
+}
+
+# Hundredths of a second; the only clock that a shell in L1 can read without a process.
+uptime_cs() {
+  read -r up _ </proc/uptime
+  echo $((${up%.*} * 100 + 1${up#*.} - 100))  # The 1: "08" would be a broken octal number.
+}
+
+# shellcheck source=/dev/null
+. "$LAB/scenarios/$name.sh"
+
+# Notes when lines of interest come by. One process, so that the console is not held up.
+note_times() {
+  awk -v start="$start" -v times="$work/times" '
+    function since_start(  line, parts) {
+      getline line <"/proc/uptime"
+      close("/proc/uptime")
+      split(line, parts, " ")
+      return sprintf("%d", parts[1] * 1000 - start * 10 + 0.5)
+    }
+    /Linux version/ && !kernel { kernel = since_start() }
+    /lab: init reached/ && !init { init = since_start() }
+    /lab: guest finished/ { end = since_start() }
+    END { print kernel ? kernel : "-", init ? init : "-", end ? end : "-" >times }'
+}
+
+mkfifo "$work/in" "$work/watched"
+: >"$work/console"
+start=$(uptime_cs)
+note_times <"$work/watched" &
+times_pid=$!
+input >"$work/in" &
+input_pid=$!
+{
+  ("vmm_$vmm" <"$work/in" 2>&1)
+  echo $? >"$work/exit"
+} | tee "$work/console" "$work/watched" >"$console_out"
+total=$((($(uptime_cs) - start) * 10))
+kill "$input_pid" 2>/dev/null
+wait "$times_pid"
+echo "$(cat "$work/exit") $total $(cat "$work/times")"
