@@ -1,0 +1,165 @@
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "proto/vm_config.pb.h"
+#include "tools/config_docs/config_reference.h"
+#include "tools/config_docs/schema_set.h"
+#include "vmm/config/config_proto.h"
+#include "vmm/config/config_text.h"
+#include "vmm/config/validate_config.h"
+#include "vmm/config/vm_config.h"
+
+namespace annulus {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path);
+  EXPECT_TRUE(in) << path;
+  return std::string((std::istreambuf_iterator<char>(in)), {});
+}
+
+std::string Docs() { return ReadFile("docs/configuration.md"); }
+
+auto Schema() {
+  return SchemaSet::Load("tools/config_docs/vm_config_descriptors.pb");
+}
+
+// The program's own default, as text format prints it.
+std::string DefaultOf(const Message& defaults, const FieldDescriptor& field) {
+  const google::protobuf::Reflection& reflection = *defaults.GetReflection();
+  if (field.is_repeated()) {
+    return reflection.FieldSize(defaults, &field) == 0 ? "none" : "a list";
+  }
+  if (!reflection.HasField(defaults, &field)) return "unset";
+  std::string value;
+  google::protobuf::TextFormat::PrintFieldValueToString(defaults, &field, -1,
+                                                        &value);
+  return value;
+}
+
+// Compares each "Default: X." below the message `schema` with `defaults`.
+void CheckDefaults(const Descriptor& schema, const Message& defaults) {
+  const Descriptor& compiled = *defaults.GetDescriptor();
+  ASSERT_EQ(schema.field_count(), compiled.field_count());
+  for (int i = 0; i < schema.field_count(); ++i) {
+    const FieldDescriptor& field = *compiled.field(i);
+    ASSERT_EQ(schema.field(i)->full_name(), field.full_name());
+    if (field.message_type() != nullptr && !field.is_repeated()) {
+      CheckDefaults(*schema.field(i)->message_type(),
+                    defaults.GetReflection()->GetMessage(defaults, &field));
+      continue;
+    }
+    EXPECT_EQ(CommentOf(*schema.field(i)).default_value,
+              DefaultOf(defaults, field))
+        << field.full_name();
+  }
+}
+
+// The fenced blocks of `language` in `text`.
+std::vector<std::string> FencedBlocks(const std::string& text,
+                                      absl::string_view language) {
+  std::vector<std::string> blocks;
+  const std::string open = absl::StrCat("```", language, "\n");
+  for (size_t at = text.find(open); at != std::string::npos;
+       at = text.find(open, at)) {
+    at += open.size();
+    const size_t end = text.find("```\n", at);
+    blocks.push_back(text.substr(at, end - at));
+    at = end + 4;
+  }
+  return blocks;
+}
+
+void ExpectValid(const std::vector<std::string>& blocks, ConfigFormat format) {
+  EXPECT_FALSE(blocks.empty());
+  for (const std::string& block : blocks) {
+    const absl::StatusOr<VmConfig> config =
+        ParseVmConfig(block, format, "example");
+    ASSERT_TRUE(config.ok()) << config.status() << " in\n" << block;
+    EXPECT_TRUE(ValidateVmConfig(*config).ok())
+        << ValidateVmConfig(*config) << " in\n"
+        << block;
+  }
+}
+
+TEST(ConfigDocsTest, ReferenceIsInStepWithTheSchema) {
+  const auto schema = Schema();
+  ASSERT_TRUE(schema.ok()) << schema.status();
+  const auto reference = ConfigReference((*schema)->file());
+  ASSERT_TRUE(reference.ok()) << reference.status();
+  EXPECT_TRUE(
+      absl::EndsWith(Docs(), absl::StrCat(kReferenceMarker, *reference)))
+      << "run: bazel run //tools/config_docs:write_docs";
+}
+
+TEST(ConfigDocsTest, StatedDefaultsAreTheProgramsDefaults) {
+  const auto schema = Schema();
+  ASSERT_TRUE(schema.ok()) << schema.status();
+  const auto& file = (*schema)->file();
+  CheckDefaults(*file.FindMessageTypeByName("VmConfig"),
+                VmConfigToProto(VmConfig()));
+  // Only reached through lists.
+  VmConfig config;
+  config.rng.resize(1);
+  CheckDefaults(*file.FindMessageTypeByName("RngConfig"),
+                VmConfigToProto(config).rng(0));
+}
+
+TEST(ConfigDocsTest, ExamplesAreValidConfigurations) {
+  const std::string docs = Docs();
+  ExpectValid(FencedBlocks(docs, "textproto"), ConfigFormat::kTextProto);
+  ExpectValid(FencedBlocks(docs, "json"), ConfigFormat::kJson);
+}
+
+// What ConfigReference() says about message A with field b, each with a comment
+// unless that is empty.
+std::string ErrorForComments(const std::string& message,
+                             const std::string& field) {
+  google::protobuf::FileDescriptorProto file;
+  file.set_name("a.proto");
+  file.set_syntax("proto3");
+  auto& type = *file.add_message_type();
+  type.set_name("A");
+  auto& b = *type.add_field();
+  b.set_name("b");
+  b.set_number(1);
+  b.set_type(google::protobuf::FieldDescriptorProto::TYPE_BOOL);
+  b.set_label(google::protobuf::FieldDescriptorProto::LABEL_OPTIONAL);
+  // A location's path: message_type (4) number 0, its field (2) number 0.
+  const auto comment = [&](std::vector<int> path, const std::string& text) {
+    auto& location = *file.mutable_source_code_info()->add_location();
+    location.mutable_path()->Add(path.begin(), path.end());
+    location.mutable_span()->Resize(3, 0);
+    location.set_leading_comments(text);
+  };
+  comment({4, 0}, message);
+  comment({4, 0, 2, 0}, field);
+  const auto schema = SchemaSet::Build(file);
+  EXPECT_TRUE(schema.ok()) << schema.status();
+  return std::string(ConfigReference((*schema)->file()).status().message());
+}
+
+TEST(ConfigDocsTest, ElementWithoutCommentOrDefaultIsRefused) {
+  EXPECT_EQ(ErrorForComments("", " B.\n Default: true.\n"), "A has no comment");
+  EXPECT_EQ(ErrorForComments(" M.\n", ""), "A.b has no comment");
+  EXPECT_EQ(ErrorForComments(" M.\n", " B.\n"), "A.b has no \"Default: ...\"");
+  EXPECT_EQ(ErrorForComments(" M.\n", " B.\n Default: true.\n"), "");
+}
+
+}  // namespace
+}  // namespace annulus
