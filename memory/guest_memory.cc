@@ -59,15 +59,14 @@ void GuestMemory::PointAtFirstTwo() {
   first_two_[1] = regions_.size() > 1 ? &regions_[1] : &regions_.front();
 }
 
-std::optional<GuestSpan> GuestMemory::MapSlow(GuestAddress address,
-                                              uint64_t length) const {
+const GuestRegion* GuestMemory::FindSlow(GuestAddress address,
+                                         uint64_t length) const {
   auto after = std::upper_bound(
       regions_.begin(), regions_.end(), address,
       [](GuestAddress a, const GuestRegion& r) { return a < r.start; });
-  if (after == regions_.begin()) return std::nullopt;
+  if (after == regions_.begin()) return nullptr;
   const GuestRegion& region = *std::prev(after);
-  if (!region.Contains(address, length)) return std::nullopt;
-  return SpanOf(region, address, length);
+  return region.Contains(address, length) ? &region : nullptr;
 }
 
 bool GuestMemory::Read(GuestAddress address, absl::Span<uint8_t> out) const {

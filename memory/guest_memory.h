@@ -38,12 +38,10 @@ class GuestMemory {
   // the hole; O(log n) in the number of regions beyond these two.
   // A length of 0 gives an empty span if `address` is in RAM or at its end.
   std::optional<GuestSpan> Map(GuestAddress address, uint64_t length) const {
-    for (const GuestRegion* region : first_two_) {
-      if (ABSL_PREDICT_TRUE(region->Contains(address, length))) {
-        return SpanOf(*region, address, length);
-      }
-    }
-    return regions_.size() <= 2 ? std::nullopt : MapSlow(address, length);
+    const GuestRegion* region = Find(address, length);
+    if (ABSL_PREDICT_FALSE(region == nullptr)) return std::nullopt;
+    return GuestSpan(region->host + (address.value() - region->start.value()),
+                     length);
   }
 
   // Cold. Copy to or from guest RAM; false, and nothing written to the guest,
@@ -57,6 +55,9 @@ class GuestMemory {
     if (dirty_log_ != nullptr) dirty_log_->Mark(address, length);
   }
 
+  // True if MarkDirty() does anything.
+  bool logs_writes() const { return dirty_log_ != nullptr; }
+
   // Ascending by address.
   absl::Span<const GuestRegion> regions() const { return regions_; }
 
@@ -66,12 +67,15 @@ class GuestMemory {
  private:
   GuestMemory(std::vector<GuestRegion> regions, DirtyLog* dirty_log);
 
-  static GuestSpan SpanOf(const GuestRegion& region, GuestAddress address,
-                          uint64_t length) {
-    return GuestSpan(region.host + (address.value() - region.start.value()),
-                     length);
+  // The region that has all of [address, address + length), or null.
+  const GuestRegion* Find(GuestAddress address, uint64_t length) const {
+    if (ABSL_PREDICT_TRUE(first_two_[0]->Contains(address, length))) {
+      return first_two_[0];
+    }
+    if (first_two_[1]->Contains(address, length)) return first_two_[1];
+    return regions_.size() <= 2 ? nullptr : FindSlow(address, length);
   }
-  std::optional<GuestSpan> MapSlow(GuestAddress address, uint64_t length) const;
+  const GuestRegion* FindSlow(GuestAddress address, uint64_t length) const;
   void PointAtFirstTwo();
 
   std::vector<GuestRegion> regions_;

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "memory/little_endian.h"
+#include "memory/shared_access.h"
 
 namespace annulus::memory {
 
@@ -44,13 +45,16 @@ class GuestSpan {
   // REQUIRES: `offset` is a multiple of sizeof(T) from an aligned span start.
   template <std::unsigned_integral T>
   T Load(size_t offset, std::memory_order order) const {
-    return LittleEndian(
-        __atomic_load_n(At<T>(offset), static_cast<int>(order)));
+    return LittleEndian(SharedLoad(At<T>(offset), static_cast<int>(order)));
   }
   template <std::unsigned_integral T>
   void Store(size_t offset, T value, std::memory_order order) const {
-    __atomic_store_n(At<T>(offset), LittleEndian(value),
-                     static_cast<int>(order));
+    SharedStore(At<T>(offset), LittleEndian(value), static_cast<int>(order));
+  }
+
+  // Hot. See memory::PrefetchForWrite(). `offset` may lie outside.
+  void PrefetchForWrite(size_t offset) const {
+    memory::PrefetchForWrite(reinterpret_cast<uintptr_t>(host_) + offset);
   }
 
   // Copies bytes out of or into guest RAM, each byte accessed once. Not atomic
