@@ -56,6 +56,13 @@ class FeatureSet {
     if (page < kPages) pages_[page] = bits;
   }
 
+  constexpr FeatureSet Intersection(const FeatureSet& other) const {
+    FeatureSet both;
+    for (size_t i = 0; i < kPages; ++i) {
+      both.pages_[i] = pages_[i] & other.pages_[i];
+    }
+    return both;
+  }
   constexpr bool IsSubsetOf(const FeatureSet& other) const {
     for (size_t i = 0; i < kPages; ++i) {
       if ((pages_[i] & ~other.pages_[i]) != 0) return false;
