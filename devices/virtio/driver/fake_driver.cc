@@ -37,7 +37,11 @@ FakeDriver::ChainBuilder& FakeDriver::ChainBuilder::Writable(uint32_t bytes) {
 }
 
 std::optional<uint16_t> FakeDriver::ChainBuilder::Offer() {
-  return driver_.Offer(*this);
+  return driver_.Offer(*this, /*batched=*/false);
+}
+
+std::optional<uint16_t> FakeDriver::ChainBuilder::OfferBatched() {
+  return driver_.Offer(*this, /*batched=*/true);
 }
 
 FakeDriver::FakeDriver(const memory::GuestMemory& memory,
@@ -51,6 +55,7 @@ FakeDriver::FakeDriver(const memory::GuestMemory& memory,
   if (options.packed) config_.features.Add(kFeatureRingPacked);
   if (options.event_idx) config_.features.Add(kFeatureEventIdx);
   if (options.indirect) config_.features.Add(kFeatureIndirectDesc);
+  if (options.in_order) config_.features.Add(kFeatureInOrder);
   const uint32_t size = options.size;
   const uint32_t driver_bytes = options.packed ? sizeof(PackedEventSuppression)
                                                : SplitAvailableRingBytes(size);
@@ -76,6 +81,7 @@ FakeDriver::FakeDriver(const memory::GuestMemory& memory,
             reinterpret_cast<PackedEventSuppression*>(Host(device, 4)),
         .size = options.size,
         .event_idx = options.event_idx,
+        .in_order = options.in_order,
         .slots = slots_.data(),
         .indirect_tables = reinterpret_cast<PackedDescriptor*>(tables_host),
         .indirect_tables_addr = tables,
@@ -87,6 +93,7 @@ FakeDriver::FakeDriver(const memory::GuestMemory& memory,
         .used = reinterpret_cast<SplitUsedHeader*>(Host(device, 4)),
         .size = options.size,
         .event_idx = options.event_idx,
+        .in_order = options.in_order,
         .slots = slots_.data(),
         .indirect_tables = reinterpret_cast<SplitDescriptor*>(tables_host),
         .indirect_tables_addr = tables,
@@ -141,7 +148,8 @@ void FakeDriver::Free(const Piece& piece) {
   }
 }
 
-std::optional<uint16_t> FakeDriver::Offer(const ChainBuilder& chain) {
+std::optional<uint16_t> FakeDriver::Offer(const ChainBuilder& chain,
+                                          bool batched) {
   InFlight in_flight;
   std::vector<DriverElement> readable;
   std::vector<DriverElement> writable;
@@ -158,8 +166,12 @@ std::optional<uint16_t> FakeDriver::Offer(const ChainBuilder& chain) {
     writable.push_back({.addr = piece.addr, .len = piece.bytes});
   }
   const uint16_t id = VisitRing(ring_, [&](auto& ring) {
-    return ring.Add(readable.data(), static_cast<uint32_t>(readable.size()),
-                    writable.data(), static_cast<uint32_t>(writable.size()));
+    const uint32_t readable_count = static_cast<uint32_t>(readable.size());
+    const uint32_t writable_count = static_cast<uint32_t>(writable.size());
+    return batched ? ring.AddBatched(readable.data(), readable_count,
+                                     writable.data(), writable_count)
+                   : ring.Add(readable.data(), readable_count, writable.data(),
+                              writable_count);
   });
   if (id == kNoDriverBuffer) {
     for (const Piece& piece : in_flight.readable) Free(piece);
@@ -186,15 +198,43 @@ std::optional<FakeDriver::Used> FakeDriver::GetUsed() {
         std::min(piece.bytes, used.len - std::min(have, used.len));
     used.data.append(
         reinterpret_cast<const char*>(Host(piece.addr, piece.bytes)), take);
-    Free(piece);
   }
+  Forget(used.id);
+  return used;
+}
+
+void FakeDriver::Forget(uint16_t id) {
+  const auto it = in_flight_.find(id);
+  for (const Piece& piece : it->second.writable) Free(piece);
   for (const Piece& piece : it->second.readable) Free(piece);
   in_flight_.erase(it);
-  return used;
+}
+
+std::optional<uint16_t> FakeDriver::DetachUnused() {
+  uint16_t id = 0;
+  if (!VisitRing(ring_, [&](auto& ring) { return ring.DetachUnused(&id); })) {
+    return std::nullopt;
+  }
+  ANNULUS_CHECK(in_flight_.contains(id));  // The ring gives back what it got.
+  Forget(id);
+  return id;
+}
+
+void FakeDriver::Reset() {
+  ANNULUS_CHECK(in_flight_.empty());
+  VisitRing(ring_, [](auto& ring) { ring.Reset(); });
+}
+
+void FakeDriver::Expose() {
+  VisitRing(ring_, [](auto& ring) { ring.Expose(); });
 }
 
 bool FakeDriver::NeedsNotification() {
   return VisitRing(ring_, [](auto& ring) { return ring.NeedsNotification(); });
+}
+uint32_t FakeDriver::NotificationData(uint16_t queue) const {
+  return VisitRing(
+      ring_, [&](const auto& ring) { return ring.NotificationData(queue); });
 }
 bool FakeDriver::HasUsed() const {
   return VisitRing(ring_, [](const auto& ring) { return ring.HasUsed(); });
@@ -204,6 +244,15 @@ void FakeDriver::DisableCallbacks() {
 }
 bool FakeDriver::EnableCallbacks() {
   return VisitRing(ring_, [](auto& ring) { return ring.EnableCallbacks(); });
+}
+bool FakeDriver::EnableEveryCallback() {
+  auto* packed = std::get_if<PackedDriver>(&ring_);
+  ANNULUS_CHECK(packed != nullptr);
+  return packed->EnableEveryCallback();
+}
+bool FakeDriver::EnableCallbacksDelayed() {
+  return VisitRing(ring_,
+                   [](auto& ring) { return ring.EnableCallbacksDelayed(); });
 }
 uint32_t FakeDriver::free_descriptors() const {
   return VisitRing(ring_,

@@ -22,7 +22,8 @@ struct FakeDriverOptions {
   bool packed = true;
   bool event_idx = true;
   bool indirect = true;  // Buffers of 2 to 16 elements use a table.
-  uint16_t size = 16;    // Descriptors.
+  bool in_order = false;
+  uint16_t size = 16;  // Descriptors.
   // Rings and then buffers are laid out from here on; aligned to 16.
   memory::GuestAddress base{0x10000};
   uint64_t bytes = 0x80000;  // For all of them.
@@ -56,6 +57,8 @@ class FakeDriver {
     ChainBuilder& Writable(uint32_t bytes);
     // Makes the buffer available. nullopt, and nothing done, without room.
     std::optional<uint16_t> Offer();
+    // The same, but the device sees it only after FakeDriver::Expose().
+    std::optional<uint16_t> OfferBatched();
 
    private:
     friend class FakeDriver;
@@ -80,10 +83,17 @@ class FakeDriver {
 
   std::optional<Used> GetUsed();
 
+  void Expose();
   bool NeedsNotification();
+  uint32_t NotificationData(uint16_t queue) const;
   bool HasUsed() const;
   void DisableCallbacks();
   bool EnableCallbacks();
+  bool EnableEveryCallback();  // Packed only.
+  bool EnableCallbacksDelayed();
+  // Frees an unused buffer and returns its id; nullopt: there is none.
+  std::optional<uint16_t> DetachUnused();
+  void Reset();  // REQUIRES: all buffers are detached.
   uint32_t free_descriptors() const;
   bool broken() const;  // The device used a buffer that was not in flight.
 
@@ -101,7 +111,8 @@ class FakeDriver {
   uint64_t Reserve(uint64_t bytes, uint64_t alignment);  // For the rings.
   Piece Allocate(uint32_t bytes);
   void Free(const Piece& piece);
-  std::optional<uint16_t> Offer(const ChainBuilder& chain);
+  std::optional<uint16_t> Offer(const ChainBuilder& chain, bool batched);
+  void Forget(uint16_t id);  // Frees the buffer's memory.
 
   const memory::GuestMemory& memory_;
   QueueConfig config_;

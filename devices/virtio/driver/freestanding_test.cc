@@ -40,7 +40,7 @@ int RunPacked() {
   if (driver.EnableCallbacks()) return __LINE__;
   packed_ring[0].id = id;
   packed_ring[0].len = 5;
-  packed_ring[0].flags = kPackedDescAvail | kPackedDescUsed;
+  packed_ring[0].flags = kPackedDescAvail | kPackedDescUsed | kPackedDescWrite;
   if (!driver.GetUsed(&used_id, &len) || used_id != id || len != 5) {
     return __LINE__;
   }

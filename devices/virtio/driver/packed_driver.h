@@ -1,11 +1,11 @@
 #ifndef DEVICES_VIRTIO_DRIVER_PACKED_DRIVER_H_
 #define DEVICES_VIRTIO_DRIVER_PACKED_DRIVER_H_
 
-#include <cstddef>
 #include <cstdint>
 
 #include "devices/virtio/driver/driver_buffer.h"
 #include "devices/virtio/queue/event_suppression.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "devices/virtio/spec/packed_ring.h"
 
 namespace annulus::virtio {
@@ -17,6 +17,7 @@ struct PackedDriverConfig {
   PackedEventSuppression* device_event = nullptr;  // Aligned to 4.
   uint16_t size = 0;                               // Descriptors, 1 to 32768.
   bool event_idx = false;       // VIRTIO_F_EVENT_IDX was negotiated.
+  bool in_order = false;        // VIRTIO_F_IN_ORDER was negotiated.
   DriverSlot* slots = nullptr;  // `size` of them, private to the driver.
 
   // `size` tables of `indirect_entries` descriptors each. Null: all buffers are
@@ -36,198 +37,191 @@ struct PackedDriverConfig {
 // Allocation: none.
 class PackedDriver {
  public:
-  explicit PackedDriver(const PackedDriverConfig& config)
-      : config_(config), free_descriptors_(config.size) {
-    // "The descriptor ring is zero-initialized." (§2.8.13)
-    for (uint32_t i = 0; i < config_.size; ++i) {
-      StoreDescriptor(config_.ring[i], 0, 0, 0);
-      __atomic_store_n(&config_.ring[i].flags, 0, __ATOMIC_RELAXED);
-      config_.slots[i] = {static_cast<uint16_t>(i + 1), 0};
-    }
-    StoreEvent(config_.driver_event, 0, kRingEventFlagsEnable);
-    StoreEvent(config_.device_event, 0, kRingEventFlagsEnable);
+  explicit PackedDriver(const PackedDriverConfig& config) : config_(config) {
+    Reset();
   }
 
-  // Makes one buffer available: `readable_count` elements for the device to
-  // read, then `writable_count` for it to write. Returns its id, which
+  // Hot. Makes one buffer available: `readable_count` elements for the device
+  // to read, then `writable_count` for it to write. Returns its id, which
   // GetUsed() gives back, or kNoDriverBuffer: no room, or no element at all.
-  uint16_t Add(const DriverElement* readable, uint32_t readable_count,
-               const DriverElement* writable, uint32_t writable_count) {
-    const uint32_t elements = readable_count + writable_count;
-    const bool indirect = config_.indirect_tables != nullptr && elements > 1 &&
-                          elements <= config_.indirect_entries;
-    const uint32_t needed = indirect ? 1 : elements;
-    if (elements == 0 || needed > free_descriptors_ ||
-        free_id_ >= config_.size) {
+  // Inline always, for compilers find the case of several elements too long.
+  [[gnu::always_inline]] uint16_t Add(const DriverElement* readable,
+                                      uint32_t readable_count,
+                                      const DriverElement* writable,
+                                      uint32_t writable_count) {
+    uint16_t id;
+    FirstDescriptor first;
+    if (!Fill(readable, readable_count, writable, writable_count, id, first)) {
       return kNoDriverBuffer;
     }
-    const uint16_t id = free_id_;
-    free_id_ = config_.slots[id].next;
-    config_.slots[id].count = static_cast<uint16_t>(needed);
-    free_descriptors_ -= needed;
-
-    const uint16_t first = next_available_.offset;
-    uint16_t first_flags = 0;
-    if (indirect) {
-      const uint64_t offset = sizeof(PackedDescriptor) *
-                              static_cast<uint64_t>(id) *
-                              config_.indirect_entries;
-      PackedDescriptor* table =
-          config_.indirect_tables + uint32_t{id} * config_.indirect_entries;
-      for (uint32_t i = 0; i < elements; ++i) {
-        const bool write = i >= readable_count;
-        const DriverElement& element =
-            write ? writable[i - readable_count] : readable[i];
-        StoreDescriptor(table[i], element.addr, element.len, 0);
-        __atomic_store_n(&table[i].flags,
-                         static_cast<uint16_t>(write ? kPackedDescWrite : 0),
-                         __ATOMIC_RELAXED);
-      }
-      first_flags =
-          Place(config_.indirect_tables_addr + offset,
-                elements * static_cast<uint32_t>(sizeof(PackedDescriptor)), id,
-                kPackedDescIndirect, true);
+    if (hidden_) [[unlikely]] {
+      Hide(first);
+      Expose();
     } else {
-      for (uint32_t i = 0; i < elements; ++i) {
-        const bool write = i >= readable_count;
-        const DriverElement& element =
-            write ? writable[i - readable_count] : readable[i];
-        const uint16_t kind =
-            static_cast<uint16_t>((write ? kPackedDescWrite : 0) |
-                                  (i + 1 < elements ? kPackedDescNext : 0));
-        const uint16_t flags =
-            Place(element.addr, element.len, id, kind, i == 0);
-        if (i == 0) first_flags = flags;
-      }
+      Expose(first);
     }
-    // Release: pairs with the device's acquire of the first flags. "The driver
-    // always makes the first descriptor in the list available after the rest"
-    // (§2.8.6)
-    __atomic_store_n(&config_.ring[first].flags, first_flags, __ATOMIC_RELEASE);
-    added_ += needed;
     return id;
   }
 
-  // True if the device wants an available buffer notification for what was
+  // Hot. As Add(), but the device sees none of the batch before Expose(), which
+  // is to follow before any other function but this one and NeedsNotification()
+  // (it exposes too).
+  uint16_t AddBatched(const DriverElement* readable, uint32_t readable_count,
+                      const DriverElement* writable, uint32_t writable_count) {
+    uint16_t id;
+    FirstDescriptor first;
+    if (!Fill(readable, readable_count, writable, writable_count, id, first)) {
+      return kNoDriverBuffer;
+    }
+    Hide(first);
+    return id;
+  }
+  void Expose() {
+    if (!hidden_) return;
+    hidden_ = false;
+    Expose(hidden_first_);
+  }
+
+  // Hot. True if the device wants an available buffer notification for what was
   // added since the last call (§2.8.21.2 "Sending Available Buffer
   // Notifications").
-  bool NeedsNotification() {
-    const uint32_t added = added_;
-    if (added == 0) return false;
-    added_ = 0;
-    // Full fence: pairs with the device's between its write of the device event
-    // suppression structure and its second look at the ring.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    const uint32_t event =
-        __atomic_load_n(reinterpret_cast<AliasedWord32*>(config_.device_event),
-                        __ATOMIC_RELAXED);
-    const uint32_t flags = (event >> 16) & kRingEventFlagsMask;
-    if (flags == kRingEventFlagsDisable) return false;
-    if (flags != kRingEventFlagsDesc || !config_.event_idx) return true;
-    if (added > config_.size) return true;
-    return PackedEventPassed(static_cast<uint16_t>(event), next_available_,
-                             added, config_.size);
+  bool NeedsNotification();
+
+  // What such a notification carries with VIRTIO_F_NOTIFICATION_DATA (§2.9
+  // "Driver Notifications"), in host order. `queue` is the virtqueue index, or
+  // the vq_notif_config_data of VIRTIO_F_NOTIF_CONFIG_DATA.
+  uint32_t NotificationData(uint16_t queue) const {
+    const PackedPosition next = next_available();
+    return EncodeNotificationData(
+        {.vq_index = queue, .next_off = next.offset, .next_wrap = next.wrap});
   }
 
-  bool HasUsed() const {
-    // Relaxed: GetUsed() acquires.
-    return IsUsed(__atomic_load_n(&config_.ring[next_used_.offset].flags,
-                                  __ATOMIC_RELAXED));
-  }
+  // Hot. True if GetUsed() has something to look at.
+  bool HasUsed() const;
 
-  // Takes the next used buffer. False: there is none, or broken().
-  bool GetUsed(uint16_t* id, uint32_t* len) {
-    if (broken_) return false;
-    PackedDescriptor& descriptor = config_.ring[next_used_.offset];
-    // Acquire: pairs with the device's release of the flags, so that id, length
-    // and the buffer's bytes are seen.
-    if (!IsUsed(__atomic_load_n(&descriptor.flags, __ATOMIC_ACQUIRE))) {
-      return false;
-    }
-    const uint16_t used_id = __atomic_load_n(&descriptor.id, __ATOMIC_RELAXED);
-    if (used_id >= config_.size || config_.slots[used_id].count == 0) {
-      broken_ = true;
-      return false;
-    }
-    *id = used_id;
-    *len = __atomic_load_n(&descriptor.len, __ATOMIC_RELAXED);
-    const uint16_t count = config_.slots[used_id].count;
-    next_used_.Advance(count, config_.size);
-    free_descriptors_ += count;
-    config_.slots[used_id] = {free_id_, 0};
-    free_id_ = used_id;
-    return true;
-  }
+  // Hot. Takes the next used buffer. False: there is none, or broken().
+  //
+  // With VIRTIO_F_IN_ORDER the device may skip buffers. Those "are assumed to
+  // have been used (read or written) by the device completely" (§2.8.8), so
+  // *len is then all that was writable.
+  [[gnu::always_inline]] bool GetUsed(uint16_t* id, uint32_t* len);
 
   // Advises the device that no used buffer notifications are needed.
-  void DisableCallbacks() {
-    StoreEvent(config_.driver_event, 0, kRingEventFlagsDisable);
-  }
+  void DisableCallbacks() { StoreDriverEvent(0, kRingEventFlagsDisable); }
 
-  // Asks for a notification at the next used buffer. True if a buffer is used
-  // already, perhaps without one: take it, do not sleep.
-  bool EnableCallbacks() {
-    if (config_.event_idx) {
-      StoreEvent(config_.driver_event, next_used_.ToEventDesc(),
-                 kRingEventFlagsDesc);
-    } else {
-      StoreEvent(config_.driver_event, 0, kRingEventFlagsEnable);
-    }
-    // Full fence: pairs with the device's between its write of used flags and
-    // its reading of the driver event suppression structure.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return HasUsed();
-  }
+  // Each of the following asks for a notification; true means that what it
+  // waits for has happened already, perhaps without one: call GetUsed(), do not
+  // sleep.
+  //
+  // At the next used buffer.
+  bool EnableCallbacks();
+  // At every one, until this changes. RING_EVENT_FLAGS_ENABLE is allowed where
+  // VIRTIO_F_EVENT_IDX was negotiated, too (§2.8.10).
+  bool EnableEveryCallback();
+  // Once most of the descriptors now in flight, 3 of 4, were used. The same as
+  // EnableCallbacks() without VIRTIO_F_EVENT_IDX.
+  bool EnableCallbacksDelayed();
+
+  // Takes back, one by one, the buffers that the device has not used; false:
+  // there is none left. REQUIRES: the device, or this queue of it, was reset
+  // (§2.6.1 "Virtqueue Reset"), and GetUsed() has taken what was used. Nothing
+  // works from then on until Reset().
+  bool DetachUnused(uint16_t* id);
+
+  // Begins anew with an empty ring. REQUIRES: as DetachUnused(). Buffers still
+  // in flight are forgotten.
+  void Reset();
 
   uint32_t free_descriptors() const { return free_descriptors_; }
-  bool broken() const { return broken_; }
+  bool broken() const { return state_ == DriverState::kBroken; }
 
  private:
   static constexpr uint16_t kAvailUsed = kPackedDescAvail | kPackedDescUsed;
 
-  bool IsUsed(uint16_t flags) const {
-    return (flags & kAvailUsed) == (next_used_.wrap ? kAvailUsed : 0);
+  bool Break() {
+    state_ = DriverState::kBroken;
+    return false;
+  }
+
+  // Length, id and flags of a descriptor lie in one aligned word. They are
+  // written together, and read together.
+  static AliasedWord64* WordOf(PackedDescriptor& descriptor) {
+    return reinterpret_cast<AliasedWord64*>(&descriptor.len);
+  }
+  static constexpr uint64_t ToWord(uint32_t len, uint16_t id, uint16_t flags) {
+    return len | uint64_t{id} << 32 | uint64_t{flags} << 48;
+  }
+
+  // Of a buffer, or of a batch of them, the descriptor whose flags the device
+  // looks at before all others. Its address is in place, its word is not.
+  struct FirstDescriptor {
+    uint32_t slot = 0;
+    uint64_t word = 0;
+  };
+
+  // Where the next descriptor goes, and where the device writes the next used
+  // one.
+  PackedPosition next_available() const {
+    return {static_cast<uint16_t>(available_slot_),
+            (available_flags_ & kPackedDescAvail) != 0};
+  }
+  PackedPosition next_used() const {
+    return {static_cast<uint16_t>(used_slot_), used_flags_ != 0};
+  }
+
+  bool InFlight(uint16_t id) const {
+    return id < config_.size && config_.slots[id].count != 0;
   }
 
   static void StoreDescriptor(PackedDescriptor& descriptor, uint64_t addr,
-                              uint32_t len, uint16_t id) {
-    // Relaxed: exposed by the release of the first descriptor's flags.
-    __atomic_store_n(&descriptor.addr, addr, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.len, len, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.id, id, __ATOMIC_RELAXED);
-  }
+                              uint64_t word);
+  void StoreDriverEvent(uint16_t desc, uint16_t flags);
 
-  // One store for both fields: the device never sees a new mode with an old
-  // descriptor.
-  static void StoreEvent(PackedEventSuppression* event, uint16_t desc,
-                         uint16_t flags) {
-    __atomic_store_n(reinterpret_cast<AliasedWord32*>(event),
-                     (static_cast<uint32_t>(flags) << 16) | desc,
-                     __ATOMIC_RELAXED);
-  }
-
-  // Writes the next descriptor of the ring; the flags of the first one of a
-  // list are returned and left to Add().
-  uint16_t Place(uint64_t addr, uint32_t len, uint16_t id, uint16_t kind,
-                 bool first) {
-    PackedDescriptor& descriptor = config_.ring[next_available_.offset];
-    StoreDescriptor(descriptor, addr, len, id);
-    const uint16_t flags = static_cast<uint16_t>(
-        kind | (next_available_.wrap ? kPackedDescAvail : kPackedDescUsed));
-    if (!first) __atomic_store_n(&descriptor.flags, flags, __ATOMIC_RELAXED);
-    next_available_.Advance(1, config_.size);
-    return flags;
-  }
+  bool Fill(const DriverElement* readable, uint32_t readable_count,
+            const DriverElement* writable, uint32_t writable_count,
+            uint16_t& id, FirstDescriptor& first);
+  bool FillMany(const DriverElement* readable, uint32_t readable_count,
+                const DriverElement* writable, uint32_t writable_count,
+                uint16_t& id, FirstDescriptor& first);
+  uint16_t TakeId(uint32_t count);
+  FirstDescriptor Place(DriverElement element, uint16_t id, uint16_t kind);
+  void Hide(FirstDescriptor first);
+  void Expose(FirstDescriptor first);
+  void PrefetchNextLine() const;
+  void AdvanceUsed(uint32_t count);
+  bool GetUsedInOrder(uint16_t* id, uint32_t* len);
+  static uint32_t UsedLength(uint64_t word);
+  uint32_t DescriptorsUsedBy(PackedPosition position, uint16_t id) const;
+  bool UsedDescriptorsReach(uint32_t wanted) const;
 
   PackedDriverConfig config_;
-  PackedPosition next_available_;  // Where the next descriptor goes.
-  PackedPosition next_used_;       // Where the device writes the next used one.
-  uint32_t free_descriptors_;
-  uint32_t added_ = 0;    // Descriptors since the last NeedsNotification().
-  uint16_t free_id_ = 0;  // Head of the free list; `size` ends it.
-  bool broken_ = false;
+  // The two positions, with the bits AVAIL and USED that a descriptor has which
+  // is made available, or used, there: what the ring wrap counters are for.
+  uint32_t available_slot_ = 0;
+  uint32_t used_slot_ = 0;
+  uint16_t available_flags_ = kPackedDescAvail;
+  uint16_t used_flags_ = kAvailUsed;
+  uint32_t free_descriptors_ = 0;
+  uint16_t free_id_ = 0;  // Head of the free list.
+  uint64_t added_ = 0;    // Descriptors since the last NeedsNotification().
+
+  // The batch that Expose() will show: all of it is in place but its first
+  // descriptor's word, which hides the rest from a device that reads in ring
+  // order.
+  bool hidden_ = false;
+  FirstDescriptor hidden_first_;
+
+  // In order: the buffer that the last used descriptor named, while buffers
+  // before it are being given back. Else kNoDriverBuffer.
+  uint16_t batch_last_ = kNoDriverBuffer;
+  uint32_t batch_len_ = 0;
+
+  DriverState state_ = DriverState::kAnyOrder;
 };
 
 }  // namespace annulus::virtio
+
+#include "devices/virtio/driver/packed_driver_available_inl.h"  // IWYU pragma: export
+#include "devices/virtio/driver/packed_driver_used_inl.h"  // IWYU pragma: export
 
 #endif  // DEVICES_VIRTIO_DRIVER_PACKED_DRIVER_H_

@@ -1,11 +1,10 @@
 #ifndef DEVICES_VIRTIO_DRIVER_SPLIT_DRIVER_H_
 #define DEVICES_VIRTIO_DRIVER_SPLIT_DRIVER_H_
 
-#include <cstddef>
 #include <cstdint>
 
 #include "devices/virtio/driver/driver_buffer.h"
-#include "devices/virtio/queue/event_suppression.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "devices/virtio/spec/split_ring.h"
 
 namespace annulus::virtio {
@@ -18,6 +17,7 @@ struct SplitDriverConfig {
   SplitUsedHeader* used = nullptr;  // SplitUsedRingBytes(size), aligned to 4.
   uint16_t size = 0;                // A power of 2 up to 32768.
   bool event_idx = false;           // VIRTIO_F_EVENT_IDX was negotiated.
+  bool in_order = false;            // VIRTIO_F_IN_ORDER was negotiated.
   DriverSlot* slots = nullptr;      // `size` of them, private to the driver.
 
   // `size` tables of `indirect_entries` descriptors each. Null: all buffers are
@@ -37,165 +37,121 @@ struct SplitDriverConfig {
 // Allocation: none.
 class SplitDriver {
  public:
-  explicit SplitDriver(const SplitDriverConfig& config)
-      : config_(config), free_descriptors_(config.size) {
-    for (uint32_t i = 0; i < config_.size; ++i) {
-      config_.slots[i] = {static_cast<uint16_t>(i + 1), 0};
-      __atomic_store_n(AvailableEntry(i), 0, __ATOMIC_RELAXED);
-    }
-    __atomic_store_n(&config_.available->flags, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&config_.available->idx, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(UsedEvent(), 0, __ATOMIC_RELAXED);
-    // "The driver MUST initialize flags in the used ring to 0 when allocating
-    // the used ring." (§2.7.10.1)
-    __atomic_store_n(&config_.used->flags, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&config_.used->idx, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(AvailEvent(), 0, __ATOMIC_RELAXED);
+  explicit SplitDriver(const SplitDriverConfig& config) : config_(config) {
+    Reset();
   }
 
-  // Makes one buffer available: `readable_count` elements for the device to
-  // read, then `writable_count` for it to write. Returns its id, which
+  // Hot. Makes one buffer available: `readable_count` elements for the device
+  // to read, then `writable_count` for it to write. Returns its id, which
   // GetUsed() gives back, or kNoDriverBuffer: no room, or no element at all.
-  uint16_t Add(const DriverElement* readable, uint32_t readable_count,
-               const DriverElement* writable, uint32_t writable_count) {
-    const uint32_t elements = readable_count + writable_count;
-    const bool indirect = config_.indirect_tables != nullptr && elements > 1 &&
-                          elements <= config_.indirect_entries;
-    const uint32_t needed = indirect ? 1 : elements;
-    if (elements == 0 || needed > free_descriptors_) return kNoDriverBuffer;
-    const uint16_t head = free_head_;
-    SplitDescriptor* table = config_.descriptors;
-    uint32_t index = head;
-    if (indirect) {
-      const uint32_t offset = uint32_t{head} * config_.indirect_entries;
-      table = config_.indirect_tables + offset;
-      index = 0;
-      StoreDescriptor(
-          config_.descriptors[head],
-          config_.indirect_tables_addr + offset * sizeof(SplitDescriptor),
-          elements * static_cast<uint32_t>(sizeof(SplitDescriptor)),
-          kSplitDescIndirect, 0);
-      free_head_ = config_.slots[head].next;
+  // Inline always, for compilers find the case of several elements too long.
+  [[gnu::always_inline]] uint16_t Add(const DriverElement* readable,
+                                      uint32_t readable_count,
+                                      const DriverElement* writable,
+                                      uint32_t writable_count) {
+    uint16_t id;
+    if (!Fill(readable, readable_count, writable, writable_count, id)) {
+      return kNoDriverBuffer;
     }
-    for (uint32_t i = 0; i < elements; ++i) {
-      const bool write = i >= readable_count;
-      const bool last = i + 1 == elements;
-      const DriverElement& element =
-          write ? writable[i - readable_count] : readable[i];
-      const uint32_t next = indirect ? index + 1 : config_.slots[index].next;
-      StoreDescriptor(table[index], element.addr, element.len,
-                      static_cast<uint16_t>((write ? kSplitDescWrite : 0) |
-                                            (last ? 0 : kSplitDescNext)),
-                      static_cast<uint16_t>(last ? 0 : next));
-      if (!indirect && last) free_head_ = config_.slots[index].next;
-      index = next;
-    }
-    config_.slots[head].count = static_cast<uint16_t>(needed);
-    free_descriptors_ -= needed;
-    __atomic_store_n(AvailableEntry(next_available_ & (config_.size - 1)), head,
-                     __ATOMIC_RELAXED);
-    ++next_available_;
-    // Release: pairs with the device's acquire of the available idx.
-    __atomic_store_n(&config_.available->idx, next_available_,
-                     __ATOMIC_RELEASE);
-    return head;
+    ExposeAll();
+    return id;
   }
 
-  // True if the device wants an available buffer notification for what was
+  // Hot. As Add(), but the device sees none of the batch before Expose(), which
+  // is to follow before any other function but this one and NeedsNotification()
+  // (it exposes too).
+  uint16_t AddBatched(const DriverElement* readable, uint32_t readable_count,
+                      const DriverElement* writable, uint32_t writable_count) {
+    uint16_t id;
+    return Fill(readable, readable_count, writable, writable_count, id)
+               ? id
+               : kNoDriverBuffer;
+  }
+  void Expose() {
+    if (exposed_ != next_available_) ExposeAll();
+  }
+
+  // Hot. True if the device wants an available buffer notification for what was
   // added since the last call (§2.7.10 "Available Buffer Notification
   // Suppression").
-  bool NeedsNotification() {
-    const uint16_t before = notified_;
-    if (before == next_available_) return false;
-    notified_ = next_available_;
-    // Full fence: pairs with the device's between its write of avail_event or
-    // flags and its second look at idx.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (config_.event_idx) {
-      return EventIndexPassed(__atomic_load_n(AvailEvent(), __ATOMIC_RELAXED),
-                              next_available_, before);
-    }
-    return (__atomic_load_n(&config_.used->flags, __ATOMIC_RELAXED) &
-            kUsedNoNotify) == 0;
+  bool NeedsNotification();
+
+  // What such a notification carries with VIRTIO_F_NOTIFICATION_DATA (§2.9
+  // "Driver Notifications"), in host order. `queue` is the virtqueue index, or
+  // the vq_notif_config_data of VIRTIO_F_NOTIF_CONFIG_DATA.
+  uint32_t NotificationData(uint16_t queue) const {
+    // Offset and wrap counter together are the available index.
+    return EncodeNotificationData(
+        {.vq_index = queue,
+         .next_off = static_cast<uint16_t>(next_available_ & 0x7fff),
+         .next_wrap = (next_available_ >> 15 & 1) != 0});
   }
 
-  bool HasUsed() const {
-    // Relaxed: GetUsed() acquires.
-    return __atomic_load_n(&config_.used->idx, __ATOMIC_RELAXED) != next_used_;
-  }
+  // Hot. True if GetUsed() has something to look at.
+  bool HasUsed() const;
 
-  // Takes the next used buffer. False: there is none, or broken().
-  bool GetUsed(uint16_t* id, uint32_t* len) {
-    // Acquire: pairs with the device's release of the used idx, so that the
-    // element and the buffer's bytes are seen.
-    if (broken_ ||
-        __atomic_load_n(&config_.used->idx, __ATOMIC_ACQUIRE) == next_used_) {
-      return false;
-    }
-    SplitUsedElement* element =
-        reinterpret_cast<SplitUsedElement*>(config_.used + 1) +
-        (next_used_ & (config_.size - 1));
-    const uint32_t head = __atomic_load_n(&element->id, __ATOMIC_RELAXED);
-    if (head >= config_.size || config_.slots[head].count == 0) {
-      broken_ = true;
-      return false;
-    }
-    *id = static_cast<uint16_t>(head);
-    *len = __atomic_load_n(&element->len, __ATOMIC_RELAXED);
-    ++next_used_;
-    Free(static_cast<uint16_t>(head));
-    return true;
-  }
+  // Hot. Takes the next used buffer. False: there is none, or broken().
+  //
+  // With VIRTIO_F_IN_ORDER the device may skip buffers. Those "are assumed to
+  // have been used (read or written) by the device completely" (§2.7.9), so
+  // *len is then all that was writable.
+  [[gnu::always_inline]] bool GetUsed(uint16_t* id, uint32_t* len);
 
   // Advises the device that no used buffer notifications are needed.
-  void DisableCallbacks() {
-    // "if the VIRTIO_F_EVENT_IDX feature bit is negotiated: The driver MUST set
-    // flags to 0" (§2.7.7.1); a used_event that lies behind is advice enough.
-    if (config_.event_idx) return;
-    __atomic_store_n(&config_.available->flags, kAvailNoInterrupt,
-                     __ATOMIC_RELAXED);
-  }
+  void DisableCallbacks();
 
-  // Asks for a notification at the next used buffer. True if a buffer is used
-  // already, perhaps without one: take it, do not sleep.
-  bool EnableCallbacks() {
-    if (config_.event_idx) {
-      __atomic_store_n(UsedEvent(), next_used_, __ATOMIC_RELAXED);
-    } else {
-      __atomic_store_n(&config_.available->flags, 0, __ATOMIC_RELAXED);
-    }
-    // Full fence: pairs with the device's between its write of the used idx and
-    // its reading of used_event or flags.
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return HasUsed();
-  }
+  // Both ask for a notification; true means that what they wait for has
+  // happened already, perhaps without one: call GetUsed(), do not sleep.
+  //
+  // At the next used buffer.
+  bool EnableCallbacks();
+  // Once most of the buffers now in flight, 3 of 4, were used. The same as
+  // EnableCallbacks() without VIRTIO_F_EVENT_IDX.
+  bool EnableCallbacksDelayed();
+
+  // Takes back, one by one, the buffers that the device has not used; false:
+  // there is none left. REQUIRES: the device, or this queue of it, was reset
+  // (§2.6.1 "Virtqueue Reset"), and GetUsed() has taken what was used. Nothing
+  // works from then on until Reset().
+  bool DetachUnused(uint16_t* id);
+
+  // Begins anew with empty rings. REQUIRES: as DetachUnused(). Buffers still in
+  // flight are forgotten.
+  void Reset();
 
   uint32_t free_descriptors() const { return free_descriptors_; }
-  bool broken() const { return broken_; }
+  bool broken() const { return state_ == DriverState::kBroken; }
 
  private:
-  static void StoreDescriptor(SplitDescriptor& descriptor, uint64_t addr,
-                              uint32_t len, uint16_t flags, uint16_t next) {
-    // Relaxed: exposed by the release of the available idx.
-    __atomic_store_n(&descriptor.addr, addr, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.len, len, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.flags, flags, __ATOMIC_RELAXED);
-    __atomic_store_n(&descriptor.next, next, __ATOMIC_RELAXED);
+  bool InFlight(uint32_t id) const {
+    return id < config_.size && config_.slots[id].count != 0;
   }
 
-  // Returns the descriptors of a buffer to the free list.
-  void Free(uint16_t head) {
-    const uint16_t count = config_.slots[head].count;
-    uint16_t tail = head;
-    for (uint16_t i = 1; i < count; ++i) tail = config_.slots[tail].next;
-    config_.slots[tail].next = free_head_;
-    config_.slots[head].count = 0;
-    free_head_ = head;
-    free_descriptors_ += count;
+  bool Break() {
+    state_ = DriverState::kBroken;
+    return false;
   }
+
+  static void StoreDescriptor(SplitDescriptor& descriptor,
+                              DriverElement element, uint16_t flags);
+
+  bool Fill(const DriverElement* readable, uint32_t readable_count,
+            const DriverElement* writable, uint32_t writable_count,
+            uint16_t& id);
+  bool FillMany(const DriverElement* readable, uint32_t readable_count,
+                const DriverElement* writable, uint32_t writable_count,
+                uint16_t& id);
+  void PutAvailable(uint16_t head, uint32_t count, uint32_t writable_bytes);
+  void ExposeAll();
+  bool GetUsedInOrder(uint16_t* id, uint32_t* len);
+  void Free(uint16_t head);
 
   AliasedWord16* AvailableEntry(uint32_t slot) const {
     return reinterpret_cast<AliasedWord16*>(config_.available + 1) + slot;
+  }
+  const SplitUsedElement* NextUsedElement() const {
+    return reinterpret_cast<const SplitUsedElement*>(config_.used + 1) +
+           (next_used_ & (config_.size - 1));
   }
   AliasedWord16* UsedEvent() const { return AvailableEntry(config_.size); }
   AliasedWord16* AvailEvent() const {
@@ -204,14 +160,28 @@ class SplitDriver {
   }
 
   SplitDriverConfig config_;
-  uint32_t free_descriptors_;
-  uint16_t next_available_ = 0;  // Modulo 2^16, as the other indices.
-  uint16_t next_used_ = 0;
-  uint16_t notified_ = 0;   // next_available_ at the last NeedsNotification().
-  uint16_t free_head_ = 0;  // Head of the free list; `size` ends it.
-  bool broken_ = false;
+  uint32_t free_descriptors_ = 0;
+  // The ring has it modulo 2^16. That would not do for notified_: 2^16 buffers
+  // without a question would look like none.
+  uint64_t next_available_ = 0;
+  uint64_t exposed_ = 0;    // next_available_ as the device sees it.
+  uint64_t notified_ = 0;   // next_available_ at the last NeedsNotification().
+  uint16_t next_used_ = 0;  // Modulo 2^16.
+  uint16_t free_head_ = 0;  // Head of the free list.
+
+  // In order: the head of the oldest buffer in flight, and of the one that the
+  // last used element named, while buffers before it are being given back
+  // (else kNoDriverBuffer).
+  uint16_t oldest_ = 0;
+  uint16_t batch_last_ = kNoDriverBuffer;
+  uint32_t batch_len_ = 0;
+
+  DriverState state_ = DriverState::kAnyOrder;
 };
 
 }  // namespace annulus::virtio
+
+#include "devices/virtio/driver/split_driver_available_inl.h"  // IWYU pragma: export
+#include "devices/virtio/driver/split_driver_used_inl.h"  // IWYU pragma: export
 
 #endif  // DEVICES_VIRTIO_DRIVER_SPLIT_DRIVER_H_
