@@ -34,6 +34,14 @@ struct DescriptorWords {
   uint16_t packed_flags() const { return static_cast<uint16_t>(rest >> 48); }
 };
 
+// "the driver sets the VIRTQ_DESC_F_AVAIL bit in Flags to match the internal
+// Driver Ring Wrap Counter. It also sets the VIRTQ_DESC_F_USED bit to match the
+// inverse value" (virtio 1.4 §2.8.1)
+constexpr bool IsPackedAvailable(uint16_t flags, bool wrap) {
+  return (flags & (kPackedDescAvail | kPackedDescUsed)) ==
+         (wrap ? kPackedDescAvail : kPackedDescUsed);
+}
+
 // Hot. Descriptor `index` of a descriptor ring or table, which the caller has
 // mapped at an alignment of 16 and bounds-checked. Relaxed: ordered by the
 // caller's acquire of what made the descriptor available.

@@ -36,6 +36,14 @@ struct PackedPosition {
     offset = static_cast<uint16_t>(next);
   }
 
+  // How many descriptors lie from here to `end`, which is ahead by at most one
+  // lap: 0 to size.
+  constexpr uint32_t DistanceTo(PackedPosition end, uint32_t size) const {
+    return (wrap == end.wrap ? 0 : size) + end.offset - offset;
+  }
+
+  friend constexpr bool operator==(PackedPosition, PackedPosition) = default;
+
   // As the desc field of an event suppression structure has it.
   constexpr uint16_t ToEventDesc() const {
     return static_cast<uint16_t>(offset | (wrap ? kPackedEventWrap : 0));

@@ -1,4 +1,5 @@
-// Pop, Push, Publish and the switching of notifications allocate nothing.
+// Pop, Take, Push, Expose, Publish and the switching of notifications allocate
+// nothing.
 
 #include <atomic>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include "devices/virtio/driver/driver_buffer.h"
 #include "devices/virtio/driver/packed_driver.h"
 #include "devices/virtio/driver/split_driver.h"
+#include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/raw_ring.h"
 #include "devices/virtio/queue/virtqueue.h"
@@ -68,6 +70,7 @@ class HotPathAllocationTest
     Virtqueue queue =
         Virtqueue::Create(memory_, RawConfig(kSize, features)).value();
     DescriptorChain chain(kSize);
+    ChainBatch batch(3, kSize);
     const DriverElement readable[] = {{kRawBuffers, 8}, {kRawBuffers, 8}};
     const DriverElement writable[] = {{kRawBuffers, 8}};
     int served = 0;
@@ -77,9 +80,19 @@ class HotPathAllocationTest
       for (int j = 0; j < 5; ++j) driver.Add(readable, 2, writable, 1);
       (void)driver.NeedsNotification();
       queue.DisableNotifications();
-      while (queue.Pop(chain)) {
-        queue.Push(chain, 8);
-        ++served;
+      if (i % 2 == 0) {
+        while (queue.Pop(chain)) {
+          queue.Push(chain, 8);
+          ++served;
+        }
+      } else {
+        while (queue.Take(batch) != 0) {
+          for (DescriptorChain& taken : batch.chains()) {
+            queue.Push(taken, 8);
+            ++served;
+          }
+          queue.Expose();
+        }
       }
       (void)queue.Publish();
       uint16_t id;

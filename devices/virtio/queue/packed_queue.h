@@ -1,16 +1,23 @@
 #ifndef DEVICES_VIRTIO_QUEUE_PACKED_QUEUE_H_
 #define DEVICES_VIRTIO_QUEUE_PACKED_QUEUE_H_
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/base/attributes.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/check.h"
+#include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/descriptor_words.h"
 #include "devices/virtio/queue/event_suppression.h"
 #include "devices/virtio/queue/queue_config.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/violation.h"
+#include "devices/virtio/spec/packed_ring.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_span.h"
@@ -27,7 +34,7 @@ namespace annulus::virtio {
 // Trust: ring contents are guest-controlled. Each field is copied out once and
 //   range-checked before use; a violation fails the queue, never the process.
 //   Every walk is bounded by the queue size, as are the descriptors that can be
-//   popped and not yet pushed.
+//   popped and not yet exposed as used.
 // Allocation: none.
 class PackedQueue {
  public:
@@ -37,18 +44,34 @@ class PackedQueue {
                                                 ABSL_ATTRIBUTE_LIFETIME_BOUND,
                                             const QueueConfig& config);
 
+  // The same, to go on where a queue was saved: see queue_state.h.
+  // InvalidArgument also where `state` contradicts itself or `config`.
+  static absl::StatusOr<PackedQueue> Create(
+      const memory::GuestMemory& memory ABSL_ATTRIBUTE_LIFETIME_BOUND,
+      const QueueConfig& config, const QueueState& state);
+
   // Hot. Takes the next available chain. False means "none": the queue is
   // empty, or !ok(). REQUIRES: `chain` is not pending.
   [[nodiscard]] bool Pop(DescriptorChain& chain);
 
+  // Hot. The same for as many chains as are available and have room in
+  // `batch`; how many, 0 as Pop()'s false. Chains before one that fails the
+  // queue are taken. REQUIRES: none of the batch is pending.
+  [[nodiscard]] uint32_t Take(ChainBatch& batch);
+
   // Hot. Gives a popped `chain` back with `written` bytes, cut to what it can
   // hold; the driver sees it after Publish(). The order may differ from that of
-  // Pop().
+  // Pop(), unless VIRTIO_F_IN_ORDER was negotiated, which REQUIRES it.
   void Push(DescriptorChain& chain, uint32_t written);
 
   // Hot. Exposes all pushed chains; true if the driver wants a used buffer
   // notification (§2.8.10 "Driver and Device Event Suppression").
   [[nodiscard]] bool Publish();
+
+  // Hot. Publish() without the question, which costs a full fence: for a driver
+  // that cannot be notified, as it gave no vector or call eventfd and polls.
+  // The next Publish() asks for these chains too.
+  void Expose();
 
   // Hot. Asks the driver for a notification at the next available buffer. True
   // if a buffer is available already, perhaps without one: pop it, do not
@@ -70,13 +93,41 @@ class PackedQueue {
 
   uint16_t size() const { return size_; }
 
+  // Cold. What is needed to go on later. REQUIRES: all pushed chains are
+  // published. Chains in flight are saved by themselves: SaveChain().
+  QueueState Save() const;
+
+  // Cold. Takes up a chain that was in flight when the queue was saved, before
+  // any Pop(), in the order of the saved state. InvalidArgument, and `chain`
+  // not pending, if more descriptors are in flight now than then, or an element
+  // is no longer in guest RAM.
+  absl::Status ResumeChain(const ChainState& state, DescriptorChain& chain);
+
+  // Cold. False while more descriptors were in flight than have been taken up.
+  // A saved state that names fewer is to be refused: the rest would be lost to
+  // the driver for good, and with VIRTIO_F_IN_ORDER no chain could be pushed at
+  // its place. REQUIRED before Pop().
+  bool AllResumed() const { return unresumed_ == 0; }
+
  private:
   PackedQueue(const memory::GuestMemory& memory, const QueueConfig& config);
 
-  Violation Collect(DescriptorChain& chain) const;
+  bool TakeNext(DescriptorChain& chain, bool may_wait);
+  void TakeRun(ChainBatch& batch);
+  Violation CollectList(DescriptorWords descriptor, uint32_t free,
+                        DescriptorChain& chain) const;
   Violation CollectIndirect(const DescriptorWords& table_descriptor,
                             DescriptorChain& chain) const;
-  ABSL_ATTRIBUTE_COLD bool Fail(Violation violation, DescriptorChain& chain);
+  // Descriptors that are the device's: popped, and not yet exposed as used. A
+  // driver that makes one of them available has flipped its flags without
+  // seeing it used.
+  uint32_t occupied() const {
+    return exposed_.DistanceTo(next_available_, size_);
+  }
+  void PushInOrder(PackedPosition position, const DescriptorChain& chain,
+                   uint32_t written);
+  ABSL_ATTRIBUTE_COLD void LogExposed() const;
+  void StageUsed(PackedPosition position, uint16_t id, uint32_t written);
   void StoreDeviceEvent(uint16_t desc, uint16_t flags);
 
   // Constant after Create().
@@ -89,20 +140,63 @@ class PackedQueue {
   uint16_t size_;
   bool event_idx_;
   bool indirect_;
+  bool in_order_;
 
-  // Trusted shadows; the guest's copies are never read back.
-  PackedPosition next_available_;  // First descriptor not yet popped.
+  // Trusted shadows; the guest's copies are never read back. In ring order,
+  // less than a lap from the first to the last or just one:
+  PackedPosition exposed_;         // First that the driver cannot see as used.
   PackedPosition next_used_;       // Where the next used descriptor goes.
-  uint16_t in_flight_ = 0;         // Descriptors popped and not pushed.
+  PackedPosition next_available_;  // First not yet popped.
 
-  // The batch pushed and not yet published: all flags are in place but the
-  // first, which hides the rest from a driver that reads in ring order.
-  uint16_t staged_ = 0;  // Descriptors.
-  uint16_t first_slot_ = 0;
-  uint16_t first_flags_ = 0;
+  // Length, id and flags of the first used descriptor that was pushed and is
+  // not exposed. The others are in the ring already, but this one's absence
+  // hides them from a driver, which reads in ring order.
+  uint64_t first_word_ = 0;
 
+  // With IN_ORDER: a run of buffers that one used descriptor, at the place of
+  // the run's first, will stand for.
+  bool run_open_ = false;
+  uint16_t run_id_ = 0;
+  PackedPosition run_start_;
+
+  uint32_t undecided_ = 0;  // Descriptors exposed and not yet asked for.
+  uint32_t unresumed_ = 0;  // Saved as in flight and not yet taken up.
   Violation violation_ = Violation::kNone;
 };
+
+inline void PackedQueue::Push(DescriptorChain& chain, uint32_t written) {
+  ANNULUS_DCHECK(chain.pending_);
+  written = std::min(written, chain.writable_bytes_);
+  chain.MarkWritten(*memory_, written);
+  chain.pending_ = false;
+  const PackedPosition position = next_used_;
+  next_used_.Advance(chain.ring_descriptors_, size_);
+  if (in_order_) {
+    PushInOrder(position, chain, written);
+  } else {
+    StageUsed(position, chain.id_, written);
+  }
+}
+
+// Hot. Writes a used descriptor that the driver does not see yet.
+inline void PackedQueue::StageUsed(PackedPosition position, uint16_t id,
+                                   uint32_t written) {
+  // "the device sets the VIRTQ_DESC_F_USED bit in Flags to match the internal
+  // Device Ring Wrap Counter. It also sets the VIRTQ_DESC_F_AVAIL bit to match
+  // the same value." (§2.8.1)
+  const uint64_t flags =
+      (position.wrap ? kPackedDescAvail | kPackedDescUsed : 0) |
+      (written != 0 ? kPackedDescWrite : 0);
+  const uint64_t word = written | uint64_t{id} << 32 | flags << 48;
+  if (position.offset == exposed_.offset) {
+    first_word_ = word;
+    return;
+  }
+  // Relaxed: exposed by the release of the first word in Expose().
+  ring_.Store<uint64_t>(
+      position.offset * kDescriptorBytes + offsetof(PackedDescriptor, len),
+      word, std::memory_order_relaxed);
+}
 
 }  // namespace annulus::virtio
 

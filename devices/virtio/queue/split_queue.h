@@ -1,15 +1,22 @@
 #ifndef DEVICES_VIRTIO_QUEUE_SPLIT_QUEUE_H_
 #define DEVICES_VIRTIO_QUEUE_SPLIT_QUEUE_H_
 
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/base/attributes.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/check.h"
+#include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/descriptor_words.h"
 #include "devices/virtio/queue/queue_config.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/violation.h"
+#include "devices/virtio/spec/split_ring.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_span.h"
@@ -32,18 +39,34 @@ class SplitQueue {
                                                ABSL_ATTRIBUTE_LIFETIME_BOUND,
                                            const QueueConfig& config);
 
+  // The same, to go on where a queue was saved: see queue_state.h.
+  // InvalidArgument also where `state` contradicts itself or `config`.
+  static absl::StatusOr<SplitQueue> Create(
+      const memory::GuestMemory& memory ABSL_ATTRIBUTE_LIFETIME_BOUND,
+      const QueueConfig& config, const QueueState& state);
+
   // Hot. Takes the next available chain. False means "none": the queue is
   // empty, or !ok(). REQUIRES: `chain` is not pending.
   [[nodiscard]] bool Pop(DescriptorChain& chain);
 
+  // Hot. The same for as many chains as are available and have room in
+  // `batch`; how many, 0 as Pop()'s false. Chains before one that fails the
+  // queue are taken. REQUIRES: none of the batch is pending.
+  [[nodiscard]] uint32_t Take(ChainBatch& batch);
+
   // Hot. Gives a popped `chain` back with `written` bytes, cut to what it can
   // hold; the driver sees it after Publish(). The order may differ from that of
-  // Pop().
+  // Pop(), unless VIRTIO_F_IN_ORDER was negotiated, which REQUIRES it.
   void Push(DescriptorChain& chain, uint32_t written);
 
   // Hot. Exposes all pushed chains; true if the driver wants a used buffer
   // notification (§2.7.7.2 "Used Buffer Notification Suppression").
   [[nodiscard]] bool Publish();
+
+  // Hot. Publish() without the question, which costs a full fence: for a driver
+  // that cannot be notified, as it gave no vector or call eventfd and polls.
+  // The next Publish() asks for these chains too.
+  void Expose();
 
   // Hot. Asks the driver for a notification at the next available buffer. True
   // if a buffer is available already, perhaps without one: pop it, do not
@@ -66,14 +89,36 @@ class SplitQueue {
 
   uint16_t size() const { return size_; }
 
+  // Cold. What is needed to go on later. REQUIRES: all pushed chains are
+  // published. Chains in flight are saved by themselves: SaveChain().
+  QueueState Save() const;
+
+  // Cold. Takes up a chain that was in flight when the queue was saved, before
+  // any Pop(), in the order of the saved state. InvalidArgument, and `chain`
+  // not pending, if more chains are in flight now than then, or an element is
+  // no longer in guest RAM.
+  absl::Status ResumeChain(const ChainState& state, DescriptorChain& chain);
+
+  // Cold. False while more chains were in flight than have been taken up. A
+  // saved state that names fewer is to be refused: the rest would be lost to
+  // the driver for good, and with VIRTIO_F_IN_ORDER no chain could be pushed at
+  // its place. REQUIRED before Pop().
+  bool AllResumed() const { return unresumed_ == 0; }
+
  private:
   SplitQueue(const memory::GuestMemory& memory, const QueueConfig& config);
 
   bool FetchAvailableIndex();
-  Violation Collect(uint16_t head, DescriptorChain& chain) const;
+  bool TakeNext(DescriptorChain& chain, bool may_wait);
+  void TakeRun(ChainBatch& batch);
+  Violation CollectList(DescriptorWords descriptor,
+                        DescriptorChain& chain) const;
   Violation CollectIndirect(const DescriptorWords& table_descriptor,
                             uint32_t seen, DescriptorChain& chain) const;
-  ABSL_ATTRIBUTE_COLD bool Fail(Violation violation, DescriptorChain& chain);
+  void PushInOrder(uint16_t index, const DescriptorChain& chain,
+                   uint32_t written);
+  ABSL_ATTRIBUTE_COLD void LogExposed(uint16_t start) const;
+  void StageUsed(uint16_t index, uint16_t id, uint32_t written);
 
   // Constant after Create().
   const memory::GuestMemory* memory_;  // Not owned.
@@ -84,6 +129,7 @@ class SplitQueue {
   uint16_t size_;
   bool event_idx_;
   bool indirect_;
+  bool in_order_;
 
   // Trusted shadows; the guest's copies are never read back. Indices run
   // modulo 2^16.
@@ -91,8 +137,43 @@ class SplitQueue {
   uint16_t available_index_ = 0;  // As last fetched and checked.
   uint16_t next_used_ = 0;        // First not yet pushed.
   uint16_t published_used_ = 0;   // What the driver sees.
+  uint32_t undecided_ = 0;        // Used, exposed and not yet asked for.
+  uint16_t unresumed_ = 0;        // Saved as in flight and not yet taken up.
+
+  // With IN_ORDER: a run of buffers that one used entry, at the place of the
+  // run's first, will stand for.
+  bool run_open_ = false;
+  uint16_t run_id_ = 0;
+  uint16_t run_start_ = 0;
+
   Violation violation_ = Violation::kNone;
 };
+
+inline void SplitQueue::Push(DescriptorChain& chain, uint32_t written) {
+  ANNULUS_DCHECK(chain.pending_);
+  written = std::min(written, chain.writable_bytes_);
+  chain.MarkWritten(*memory_, written);
+  chain.pending_ = false;
+  const uint16_t index = next_used_++;
+  if (in_order_) {
+    PushInOrder(index, chain, written);
+  } else {
+    StageUsed(index, chain.id_, written);
+  }
+}
+
+// Hot. Writes a used ring entry that the driver does not see yet.
+inline void SplitQueue::StageUsed(uint16_t index, uint16_t id,
+                                  uint32_t written) {
+  const size_t at = sizeof(SplitUsedHeader) +
+                    (index & (size_ - 1)) * sizeof(SplitUsedElement);
+  // Relaxed: exposed by the release of idx in Expose(). Two stores, for the
+  // entries are aligned to 4 bytes only.
+  used_.Store<uint32_t>(at + offsetof(SplitUsedElement, id), id,
+                        std::memory_order_relaxed);
+  used_.Store<uint32_t>(at + offsetof(SplitUsedElement, len), written,
+                        std::memory_order_relaxed);
+}
 
 }  // namespace annulus::virtio
 

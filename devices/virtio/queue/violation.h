@@ -26,6 +26,7 @@ enum class Violation : uint8_t {
   kIndirectTableOutsideRam,  // Table not wholly inside guest RAM.
   kTooManyInFlight,          // Packed: available again before it was used.
   kChainIncomplete,          // Packed: head available before the rest.
+  kLast = kChainIncomplete,
 };
 
 // FailedPrecondition with a sentence for people; OK for kNone.

@@ -9,9 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/status_macros.h"
+#include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/packed_queue.h"
 #include "devices/virtio/queue/queue_config.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/split_queue.h"
 #include "devices/virtio/queue/violation.h"
 #include "devices/virtio/spec/features.h"
@@ -44,6 +46,21 @@ class Virtqueue {
     return Virtqueue(split);
   }
 
+  // The same, to go on where a queue was saved. InvalidArgument also where
+  // `state` contradicts itself or `config`.
+  static absl::StatusOr<Virtqueue> Create(
+      const memory::GuestMemory& memory ABSL_ATTRIBUTE_LIFETIME_BOUND,
+      const QueueConfig& config, const QueueState& state) {
+    if (config.features.Has(kFeatureRingPacked)) {
+      ANNULUS_ASSIGN_OR_RETURN(PackedQueue packed,
+                               PackedQueue::Create(memory, config, state));
+      return Virtqueue(packed);
+    }
+    ANNULUS_ASSIGN_OR_RETURN(SplitQueue split,
+                             SplitQueue::Create(memory, config, state));
+    return Virtqueue(split);
+  }
+
   // Hot. Calls `function` with the queue as what it is. One branch.
   template <typename Function>
   decltype(auto) Visit(Function&& function) {
@@ -63,11 +80,17 @@ class Virtqueue {
   [[nodiscard]] bool Pop(DescriptorChain& chain) {
     return Visit([&](auto& queue) { return queue.Pop(chain); });
   }
+  [[nodiscard]] uint32_t Take(ChainBatch& batch) {
+    return Visit([&](auto& queue) { return queue.Take(batch); });
+  }
   void Push(DescriptorChain& chain, uint32_t written) {
     Visit([&](auto& queue) { queue.Push(chain, written); });
   }
   [[nodiscard]] bool Publish() {
     return Visit([](auto& queue) { return queue.Publish(); });
+  }
+  void Expose() {
+    Visit([](auto& queue) { queue.Expose(); });
   }
   [[nodiscard]] bool EnableNotifications() {
     return Visit([](auto& queue) { return queue.EnableNotifications(); });
@@ -89,6 +112,15 @@ class Virtqueue {
   }
   uint16_t size() const {
     return Visit([](const auto& queue) { return queue.size(); });
+  }
+  QueueState Save() const {
+    return Visit([](const auto& queue) { return queue.Save(); });
+  }
+  absl::Status ResumeChain(const ChainState& state, DescriptorChain& chain) {
+    return Visit([&](auto& queue) { return queue.ResumeChain(state, chain); });
+  }
+  bool AllResumed() const {
+    return Visit([](const auto& queue) { return queue.AllResumed(); });
   }
   bool packed() const { return std::holds_alternative<PackedQueue>(queue_); }
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/queue/chain_bytes.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "gtest/gtest.h"
 #include "memory/guest_memory.h"
@@ -21,30 +21,6 @@
 
 namespace annulus::virtio {
 namespace {
-
-std::string ReadAll(const DescriptorChain& chain) {
-  std::string contents;
-  for (const ChainElement& element : chain.readable()) {
-    std::vector<uint8_t> bytes(element.span.size());
-    element.span.CopyOut(0, absl::MakeSpan(bytes));
-    contents.append(bytes.begin(), bytes.end());
-  }
-  return contents;
-}
-
-// Writes `contents` over the writable elements; returns how much had room.
-uint32_t WriteAll(const DescriptorChain& chain, const std::string& contents) {
-  size_t done = 0;
-  for (const ChainElement& element : chain.writable()) {
-    const size_t bytes = std::min(element.span.size(), contents.size() - done);
-    element.span.CopyIn(
-        0,
-        absl::MakeConstSpan(
-            reinterpret_cast<const uint8_t*>(contents.data()) + done, bytes));
-    done += bytes;
-  }
-  return static_cast<uint32_t>(done);
-}
 
 // The device side against the driver side, over packed, event_idx, indirect and
 // the queue size (rounded up to a power of 2 for a split ring).

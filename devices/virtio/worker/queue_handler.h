@@ -16,7 +16,8 @@ class QueueHandler {
   // Hot. Pops chains, serves them and pushes them, and publishes nothing: the
   // worker publishes once after each call. The work per call is bounded,
   // whatever the driver offers, for StopQueue() waits for its end. True if it
-  // stopped at that bound; false only after queue.Pop() returned false.
+  // stopped at that bound; false only after queue.Pop() or queue.Take() found
+  // none.
   virtual bool Drain(Virtqueue& queue) = 0;
 };
 
