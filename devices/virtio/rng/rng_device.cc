@@ -17,6 +17,7 @@ FeatureSet Offered(const RngOptions& options) {
   if (options.packed) features.Add(kFeatureRingPacked);
   if (options.event_idx) features.Add(kFeatureEventIdx);
   if (options.indirect_desc) features.Add(kFeatureIndirectDesc);
+  if (options.in_order) features.Add(kFeatureInOrder);
   return features;
 }
 

@@ -28,12 +28,14 @@ struct RngOptions {
   bool packed = true;         // Offer VIRTIO_F_RING_PACKED.
   bool event_idx = true;      // Offer VIRTIO_F_EVENT_IDX.
   bool indirect_desc = true;  // Offer VIRTIO_F_INDIRECT_DESC.
+  bool in_order = true;       // Offer VIRTIO_F_IN_ORDER.
   absl::Duration poll_duration = absl::ZeroDuration();
   EntropySource* source = nullptr;  // Outlives the device. Null: getrandom(2).
 };
 
 // Entropy device (virtio 1.4 §5.4 "Entropy Device"): one queue, requestq, whose
-// buffers it fills with random bytes.
+// buffers it fills with random bytes, one after the other as they come: hence
+// it can offer VIRTIO_F_IN_ORDER (§2.6 "Virtqueues").
 //
 // A driver's device-readable elements, which §5.4.6.1 forbids, are ignored and
 // never read; a buffer without any writable byte comes back with length 0. It

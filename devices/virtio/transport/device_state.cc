@@ -1,68 +1,48 @@
 #include "devices/virtio/transport/device_state.h"
 
-#include <algorithm>
-#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "base/check.h"
-#include "base/checked_math.h"
 #include "base/status_macros.h"
+#include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/status.h"
 
 namespace annulus::virtio {
-namespace {
-
-// §2.2: "devices supporting multiple transports need to carefully maintain
-// per-transport lists of allowed features". These change what a transport
-// does, and ours do not do it.
-constexpr uint32_t kNotOfferedByTransports[] = {
-    kFeatureSrIov,
-    kFeatureNotificationData,
-    kFeatureNotifConfigData,
-    kFeatureRingReset,
-    41,  // VIRTIO_F_ADMIN_VQ
-    43,  // VIRTIO_F_SUSPEND
-};
-
-FeatureSet Offered(const VirtioDevice& device) {
-  FeatureSet features = device.offered_features();
-  for (const uint32_t bit : kNotOfferedByTransports) features.Remove(bit);
-  return features;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<DeviceState>> DeviceState::Create(
     VirtioDevice& device, const memory::GuestMemory& memory,
-    DriverNotifier& notifier) {
+    DriverNotifier& notifier, const TransportOptions& options) {
   const absl::Span<const uint16_t> sizes = device.max_queue_sizes();
   if (sizes.size() > UINT16_MAX) {
     return absl::InvalidArgumentError(
         absl::StrFormat("virtio device type %d has %d queues, more than 65535",
                         device.device_id(), sizes.size()));
   }
-  std::vector<std::unique_ptr<Queue>> queues;
+  std::vector<std::unique_ptr<DeviceQueue>> queues;
   queues.reserve(sizes.size());
   for (const uint16_t size : sizes) {
     ANNULUS_ASSIGN_OR_RETURN(EventFd notification, EventFd::Create());
-    queues.push_back(std::make_unique<Queue>(size, std::move(notification)));
+    queues.push_back(
+        std::make_unique<DeviceQueue>(size, std::move(notification)));
   }
   return std::unique_ptr<DeviceState>(
-      new DeviceState(device, memory, notifier, std::move(queues)));
+      new DeviceState(device, memory, notifier, options, std::move(queues)));
 }
 
 DeviceState::DeviceState(VirtioDevice& device,
                          const memory::GuestMemory& memory,
                          DriverNotifier& notifier,
-                         std::vector<std::unique_ptr<Queue>> queues)
+                         const TransportOptions& options,
+                         std::vector<std::unique_ptr<DeviceQueue>> queues)
     : device_(device),
       memory_(memory),
       notifier_(notifier),
-      offered_(Offered(device)),
       queues_(std::move(queues)),
-      seen_generation_(device.config_generation()) {}
+      config_(device),
+      features_(device, options) {}
 
 DeviceState::~DeviceState() { device_.Reset(); }
 
@@ -92,16 +72,12 @@ void DeviceState::WriteStatus(uint32_t value) {
     status_.fetch_or(kStatusDriver, std::memory_order_acq_rel);
   }
   if ((added & kStatusFeaturesOk) != 0 && Has(kStatusDriver) &&
-      FeaturesAcceptable()) {
+      features_.Acceptable()) {
+    notification_data_.store(features_.driver().Has(kFeatureNotificationData),
+                             std::memory_order_relaxed);
     status_.fetch_or(kStatusFeaturesOk, std::memory_order_acq_rel);
   }
   if ((added & kStatusDriverOk) != 0 && Has(kStatusFeaturesOk)) SetDriverOk();
-}
-
-bool DeviceState::FeaturesAcceptable() const {
-  return driver_features_.IsSubsetOf(offered_) &&
-         driver_features_.Has(kFeatureVersion1) &&
-         device_.AcceptFeatures(driver_features_);
 }
 
 void DeviceState::SetDriverOk() {
@@ -114,18 +90,18 @@ void DeviceState::SetDriverOk() {
     notifier_.ConfigurationChange();
     return;
   }
-  device_.Start(driver_features_);
+  device_.Start(features_.ForDevice());
   for (uint16_t i = 0; i < queue_count(); ++i) {
-    if (queues_[i]->enabled.load(std::memory_order_relaxed)) StartQueue(i);
+    if (queues_[i]->enabled()) StartQueue(i);
   }
 }
 
 void DeviceState::StartQueue(uint16_t index) {
-  Queue& queue = *queues_[index];
+  const DeviceQueue& queue = *queues_[index];
   device_.StartQueue(index, QueueResources{
-                                .config = queue.latched,
+                                .config = queue.latched(),
                                 .memory = &memory_,
-                                .notification = &queue.notification,
+                                .notification = &queue.notification(),
                                 .interrupt = &notifier_.UsedBuffer(index),
                                 .host = this,
                             });
@@ -135,64 +111,21 @@ void DeviceState::ResetLocked() {
   // §2.4.1: after the status reads 0 there are no notifications and no access
   // to queues. Hence the device first: it returns when its workers are done.
   device_.Reset();
-  for (const std::unique_ptr<Queue>& queue : queues_) {
-    queue->enabled.store(false, std::memory_order_relaxed);
-    queue->registers.Reset();
-    queue->latched = QueueConfig();
+  for (const std::unique_ptr<DeviceQueue>& queue : queues_) {
+    queue->ReturnToDefaults();
   }
-  device_feature_select_ = 0;
-  driver_feature_select_ = 0;
+  features_.Reset();
   queue_select_ = 0;
-  driver_features_ = FeatureSet();
+  notification_data_.store(false, std::memory_order_relaxed);
   notifier_.Reset();
   status_.store(0, std::memory_order_release);
-}
-
-uint32_t DeviceState::device_feature_select() const {
-  MutexLock lock(mu_);
-  return device_feature_select_;
-}
-
-void DeviceState::SelectDeviceFeatures(uint32_t page) {
-  MutexLock lock(mu_);
-  device_feature_select_ = page;
-}
-
-uint32_t DeviceState::DeviceFeatures() const {
-  MutexLock lock(mu_);
-  return offered_.Page(device_feature_select_);
-}
-
-uint32_t DeviceState::driver_feature_select() const {
-  MutexLock lock(mu_);
-  return driver_feature_select_;
-}
-
-void DeviceState::SelectDriverFeatures(uint32_t page) {
-  MutexLock lock(mu_);
-  driver_feature_select_ = page;
-}
-
-uint32_t DeviceState::DriverFeatures() const {
-  MutexLock lock(mu_);
-  return driver_features_.Page(driver_feature_select_);
 }
 
 void DeviceState::WriteDriverFeatures(uint32_t bits) {
   MutexLock lock(mu_);
   // §3.1.1: "The driver MUST NOT accept new feature bits after this step."
   if (Has(kStatusFeaturesOk)) return;
-  driver_features_.SetPage(driver_feature_select_, bits);
-}
-
-uint32_t DeviceState::queue_select() const {
-  MutexLock lock(mu_);
-  return queue_select_;
-}
-
-void DeviceState::SelectQueue(uint32_t index) {
-  MutexLock lock(mu_);
-  queue_select_ = index;
+  features_.SetDriverPage(bits);
 }
 
 std::optional<uint16_t> DeviceState::SelectedQueue() const {
@@ -201,123 +134,99 @@ std::optional<uint16_t> DeviceState::SelectedQueue() const {
   return static_cast<uint16_t>(queue_select_);
 }
 
-DeviceState::Queue* DeviceState::Selected() const {
+DeviceQueue* DeviceState::Selected() const {
   return queue_select_ < queues_.size() ? queues_[queue_select_].get()
                                         : nullptr;
 }
 
-DeviceState::Queue* DeviceState::SelectedForSetup() const {
+DeviceQueue* DeviceState::SelectedForSetup() const {
   constexpr uint8_t kOver = kStatusDeviceNeedsReset | kStatusFailed;
   if (!Has(kStatusFeaturesOk) || (status() & kOver) != 0) return nullptr;
-  Queue* queue = Selected();
-  if (queue == nullptr || queue->enabled.load(std::memory_order_relaxed)) {
-    return nullptr;
-  }
-  return queue;
+  DeviceQueue* queue = Selected();
+  return queue == nullptr || queue->enabled() ? nullptr : queue;
 }
 
 uint16_t DeviceState::QueueSizeMax() const {
   MutexLock lock(mu_);
-  const Queue* queue = Selected();
-  return queue == nullptr ? 0 : queue->registers.size_max();
+  const DeviceQueue* queue = Selected();
+  return queue == nullptr ? 0 : queue->registers().size_max();
 }
 
 uint16_t DeviceState::QueueSize() const {
   MutexLock lock(mu_);
-  const Queue* queue = Selected();
-  return queue == nullptr ? 0 : queue->registers.size();
+  const DeviceQueue* queue = Selected();
+  return queue == nullptr ? 0 : queue->registers().size();
 }
 
 void DeviceState::WriteQueueSize(uint32_t size) {
   MutexLock lock(mu_);
-  Queue* queue = SelectedForSetup();
-  if (queue != nullptr) queue->registers.set_size(size, driver_features_);
+  DeviceQueue* queue = SelectedForSetup();
+  if (queue != nullptr) queue->registers().set_size(size, features_.driver());
 }
 
 uint32_t DeviceState::QueueAddress(QueueArea area, AddressHalf half) const {
   MutexLock lock(mu_);
-  const Queue* queue = Selected();
-  return queue == nullptr ? 0 : queue->registers.address(area, half);
+  const DeviceQueue* queue = Selected();
+  return queue == nullptr ? 0 : queue->registers().address(area, half);
 }
 
 void DeviceState::WriteQueueAddress(QueueArea area, AddressHalf half,
                                     uint32_t value) {
   MutexLock lock(mu_);
-  Queue* queue = SelectedForSetup();
-  if (queue != nullptr) queue->registers.set_address(area, half, value);
+  DeviceQueue* queue = SelectedForSetup();
+  if (queue != nullptr) queue->registers().set_address(area, half, value);
 }
 
 bool DeviceState::QueueEnabled() const {
   MutexLock lock(mu_);
-  const Queue* queue = Selected();
-  return queue != nullptr && queue->enabled.load(std::memory_order_relaxed);
+  const DeviceQueue* queue = Selected();
+  return queue != nullptr && queue->enabled();
 }
 
 void DeviceState::EnableQueue() {
   MutexLock lock(mu_);
-  Queue* queue = SelectedForSetup();
+  DeviceQueue* queue = SelectedForSetup();
   if (queue == nullptr) return;
-  const std::optional<QueueConfig> config =
-      queue->registers.Latch(driver_features_);
-  if (!config.has_value()) {
+  if (!queue->Enable(features_.ForDevice())) {
     NeedsReset();
     return;
   }
-  queue->latched = *config;
-  queue->enabled.store(true, std::memory_order_relaxed);
   if (Has(kStatusDriverOk)) StartQueue(static_cast<uint16_t>(queue_select_));
 }
 
 void DeviceState::DisableQueue() {
   MutexLock lock(mu_);
-  Queue* queue = Selected();
-  if (queue == nullptr || !queue->enabled.load(std::memory_order_relaxed)) {
-    return;
-  }
-  queue->enabled.store(false, std::memory_order_relaxed);
+  DeviceQueue* queue = Selected();
+  if (queue == nullptr || !queue->Disable()) return;
   if (Has(kStatusDriverOk)) {
     device_.StopQueue(static_cast<uint16_t>(queue_select_));
   }
 }
 
-void DeviceState::Notify(uint64_t queue) const {
-  // Relaxed: a notification that meets enable or reset half way may come too
-  // early or too late; the worker looks at the ring, not at the count.
-  if (queue >= queues_.size() ||
-      !queues_[queue]->enabled.load(std::memory_order_relaxed)) {
+void DeviceState::ResetQueue() {
+  MutexLock lock(mu_);
+  DeviceQueue* queue = Selected();
+  // Negotiated is what FEATURES_OK has sealed.
+  if (queue == nullptr || !Has(kStatusFeaturesOk) ||
+      !features_.driver().Has(kFeatureRingReset)) {
     return;
   }
-  queues_[queue]->notification.Signal();
+  const auto index = static_cast<uint16_t>(queue_select_);
+  // "After a queue has been reset by the driver, the device MUST NOT execute
+  // any requests from that virtqueue, or notify the driver for it." Hence the
+  // worker first.
+  if (queue->Disable() && Has(kStatusDriverOk)) device_.StopQueue(index);
+  queue->ReturnToDefaults();
+  notifier_.ResetQueue(index);
+}
+
+void DeviceState::Notify(uint64_t queue) const {
+  if (queue < queues_.size()) queues_[queue]->Notify();
 }
 
 const EventFd& DeviceState::notification(uint16_t queue) const {
   ANNULUS_CHECK(queue < queues_.size());
-  return queues_[queue]->notification;
-}
-
-void DeviceState::ReadConfig(uint64_t offset, absl::Span<uint8_t> data) const {
-  const uint64_t size = device_.config_size();
-  const uint64_t inside =
-      offset < size ? std::min<uint64_t>(data.size(), size - offset) : 0;
-  std::fill(data.begin() + inside, data.end(), uint8_t{0});
-  if (inside == 0) return;
-  device_.ReadConfig(static_cast<uint32_t>(offset), data.first(inside));
-  // After the data: a change that these bytes show is then in the generation.
-  const uint32_t generation = device_.config_generation();
-  if (seen_generation_.exchange(generation, std::memory_order_acq_rel) !=
-      generation) {
-    generation_.fetch_add(1, std::memory_order_acq_rel);
-  }
-}
-
-void DeviceState::WriteConfig(uint64_t offset, absl::Span<const uint8_t> data) {
-  const uint64_t size = device_.config_size();
-  if (data.empty() || !RangeFits<uint64_t>(offset, data.size(), size)) return;
-  device_.WriteConfig(static_cast<uint32_t>(offset), data);
-}
-
-uint32_t DeviceState::ConfigGeneration() const {
-  return generation_.load(std::memory_order_acquire);
+  return queues_[queue]->notification();
 }
 
 void DeviceState::ConfigChanged() {

@@ -9,13 +9,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "base/event_fd.h"
 #include "base/mutex.h"
 #include "devices/virtio/device.h"
-#include "devices/virtio/spec/features.h"
+#include "devices/virtio/transport/device_config.h"
+#include "devices/virtio/transport/device_queue.h"
 #include "devices/virtio/transport/driver_notifier.h"
+#include "devices/virtio/transport/feature_registers.h"
 #include "devices/virtio/transport/queue_registers.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "memory/guest_memory.h"
 
 namespace annulus::virtio {
@@ -45,7 +47,7 @@ class DeviceState final : public DeviceHost {
   // host is out of file descriptors.
   static absl::StatusOr<std::unique_ptr<DeviceState>> Create(
       VirtioDevice& device, const memory::GuestMemory& memory,
-      DriverNotifier& notifier);
+      DriverNotifier& notifier, const TransportOptions& options);
 
   // Resets the device, so that no worker uses what is destroyed here.
   ~DeviceState() override;
@@ -57,19 +59,43 @@ class DeviceState final : public DeviceHost {
 
   // Feature bits (§2.2), seen through a selected page of 32 bits; pages that
   // do not exist read as 0. The driver's bits are frozen by FEATURES_OK.
-  uint32_t device_feature_select() const;
-  void SelectDeviceFeatures(uint32_t page);
-  uint32_t DeviceFeatures() const;
-  uint32_t driver_feature_select() const;
-  void SelectDriverFeatures(uint32_t page);
-  uint32_t DriverFeatures() const;
+  uint32_t device_feature_select() const {
+    MutexLock lock(mu_);
+    return features_.device_select();
+  }
+  void SelectDeviceFeatures(uint32_t page) {
+    MutexLock lock(mu_);
+    features_.set_device_select(page);
+  }
+  uint32_t DeviceFeatures() const {
+    MutexLock lock(mu_);
+    return features_.DevicePage();
+  }
+  uint32_t driver_feature_select() const {
+    MutexLock lock(mu_);
+    return features_.driver_select();
+  }
+  void SelectDriverFeatures(uint32_t page) {
+    MutexLock lock(mu_);
+    features_.set_driver_select(page);
+  }
+  uint32_t DriverFeatures() const {
+    MutexLock lock(mu_);
+    return features_.DriverPage();
+  }
   void WriteDriverFeatures(uint32_t bits);
 
   // Registers of the selected queue (§2.6 "Virtqueues"). Where no such queue
   // exists they read as 0 and ignore writes. Writes also need FEATURES_OK, and
   // a queue that is not enabled: the device runs on what it latched then.
-  uint32_t queue_select() const;
-  void SelectQueue(uint32_t index);
+  uint32_t queue_select() const {
+    MutexLock lock(mu_);
+    return queue_select_;
+  }
+  void SelectQueue(uint32_t index) {
+    MutexLock lock(mu_);
+    queue_select_ = index;
+  }
   std::optional<uint16_t> SelectedQueue() const;
   uint16_t QueueSizeMax() const;
   uint16_t QueueSize() const;
@@ -80,9 +106,33 @@ class DeviceState final : public DeviceHost {
   // Latches the registers; the queue runs from now on, or from DRIVER_OK. A
   // size that no queue can have sets DEVICE_NEEDS_RESET instead.
   void EnableQueue();
-  // Stops the queue; returns when its worker has let go of it.
+  // Stops the queue, which keeps its registers; returns when its worker has let
+  // go of it.
   void DisableQueue();
+  // Virtqueue reset (§2.6.1): stops the queue likewise, if it is enabled, and
+  // puts all that belongs to it back to what a device reset leaves. Then it may
+  // be set up and enabled again, differently; the other queues go on. Ignored
+  // without VIRTIO_F_RING_RESET.
+  //
+  // It is obeyed under FAILED and DEVICE_NEEDS_RESET as well, as the driver's
+  // way to take a queue's memory back, but mends neither: what a queue that
+  // broke has half done is known to nobody, so that it cannot be enabled again
+  // before a device reset.
+  void ResetQueue();
+  // What the register of the reset reads as: 0, as the write returns when the
+  // reset is complete. Waits while another vCPU is in ResetQueue(), for the
+  // device must "present 1 [...] as long as the queue reset is ongoing".
+  uint16_t QueueReset() const {
+    MutexLock lock(mu_);
+    return 0;
+  }
 
+  // Whether notifications carry data (§2.9), VIRTIO_F_NOTIFICATION_DATA.
+  // Lock-free.
+  bool notification_data_negotiated() const {
+    // Relaxed: see DeviceQueue::Notify().
+    return notification_data_.load(std::memory_order_relaxed);
+  }
   // An available buffer notification that arrived as a register write. Ignored
   // for a queue that does not exist or is not enabled.
   void Notify(uint64_t queue) const;
@@ -92,42 +142,25 @@ class DeviceState final : public DeviceHost {
   const EventFd& notification(uint16_t queue) const;
   uint16_t queue_count() const { return static_cast<uint16_t>(queues_.size()); }
 
-  // Device-specific configuration (§2.5). Bytes beyond its end read as 0; a
-  // write that is not wholly inside is ignored.
-  uint32_t config_size() const { return device_.config_size(); }
-  void ReadConfig(uint64_t offset, absl::Span<uint8_t> data) const;
-  void WriteConfig(uint64_t offset, absl::Span<const uint8_t> data);
-  // Differs from an earlier value if the driver read the configuration since
-  // then and part of it had changed. Safe to truncate to 8 bits: it moves at
-  // most once per read of the configuration.
-  uint32_t ConfigGeneration() const;
+  // Device-specific configuration (§2.5).
+  DeviceConfig& config() { return config_; }
 
   // DeviceHost, for queue workers.
   void ConfigChanged() override;
   void NeedsReset() override;
 
  private:
-  struct Queue {
-    Queue(uint16_t max, EventFd fd)
-        : registers(max), notification(std::move(fd)) {}
-    QueueRegisters registers;     // Guarded by mu_.
-    QueueConfig latched;          // Likewise; what the device runs on.
-    const EventFd notification;   // Constant.
-    std::atomic<bool> enabled{};  // Written under mu_.
-  };
-
   DeviceState(VirtioDevice& device, const memory::GuestMemory& memory,
-              DriverNotifier& notifier,
-              std::vector<std::unique_ptr<Queue>> queues);
+              DriverNotifier& notifier, const TransportOptions& options,
+              std::vector<std::unique_ptr<DeviceQueue>> queues);
 
-  bool FeaturesAcceptable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetDriverOk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartQueue(uint16_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ResetLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The selected queue, or null.
-  Queue* Selected() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  DeviceQueue* Selected() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The selected queue if its registers may be written now, else null.
-  Queue* SelectedForSetup() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  DeviceQueue* SelectedForSetup() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // True if all `bits` of the device status field are set.
   bool Has(uint8_t bits) const { return (status() & bits) == bits; }
 
@@ -135,22 +168,18 @@ class DeviceState final : public DeviceHost {
   VirtioDevice& device_;
   const memory::GuestMemory& memory_;
   DriverNotifier& notifier_;
-  const FeatureSet offered_;
-  const std::vector<std::unique_ptr<Queue>> queues_;
+  // The vector is constant. mu_ guards the queues, as DeviceQueue says.
+  const std::vector<std::unique_ptr<DeviceQueue>> queues_;
+  DeviceConfig config_;  // Takes no lock.
 
+  std::atomic<bool> notification_data_{false};  // Written under mu_.
   // Bits are added under mu_, except DEVICE_NEEDS_RESET by NeedsReset().
   std::atomic<uint8_t> status_{0};
-  // The device's generation when the driver last read the configuration, and
-  // how often that differed from the time before.
-  mutable std::atomic<uint32_t> seen_generation_;
-  mutable std::atomic<uint32_t> generation_{0};
 
   // Taken before any lock of the device. Never taken by DeviceHost.
   mutable Mutex mu_;
-  uint32_t device_feature_select_ ABSL_GUARDED_BY(mu_) = 0;
-  uint32_t driver_feature_select_ ABSL_GUARDED_BY(mu_) = 0;
   uint32_t queue_select_ ABSL_GUARDED_BY(mu_) = 0;
-  FeatureSet driver_features_ ABSL_GUARDED_BY(mu_);
+  FeatureRegisters features_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace annulus::virtio

@@ -11,8 +11,8 @@ namespace annulus::virtio {
 // DeviceState decides when, the transport knows by which means.
 //
 // Threads: Trigger() of the interrupts and ConfigurationChange() are called
-//   from queue workers: thread-safe and lock-free. Reset() is serialized with
-//   itself only.
+//   from queue workers: thread-safe and lock-free. ResetQueue() and Reset() are
+//   serialized with each other only.
 class DriverNotifier {
  public:
   virtual ~DriverNotifier() = default;
@@ -23,6 +23,10 @@ class DriverNotifier {
 
   // Sends a configuration change notification.
   virtual void ConfigurationChange() = 0;
+
+  // Virtqueue reset (virtio 1.4 §2.6.1): forgets which vector `queue` had
+  // mapped. Its worker has stopped. `queue` is one of the device's.
+  virtual void ResetQueue(uint16_t queue) = 0;
 
   // Device reset: forgets causes that the driver has not acknowledged, and
   // which vectors it had mapped.

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,6 +36,8 @@ class FakeDevice final : public VirtioDevice {
     int broken_queue = -1;
     // AcceptFeatures() wants bit 0 to come with kFeatureEventIdx.
     bool event_idx_needs_bit_0 = true;
+    // Called by StopQueue(), once it is recorded.
+    std::function<void()> on_stop_queue = nullptr;
   };
 
   FakeDevice() : FakeDevice(Options()) {}
@@ -84,9 +87,14 @@ class FakeDevice final : public VirtioDevice {
     if (index == options_.broken_queue) resources.host->NeedsReset();
   }
   void StopQueue(uint16_t index) override {
-    MutexLock lock(mu_);
-    calls_.push_back(absl::StrCat("StopQueue ", index));
-    queues_.at(index).reset();
+    {
+      MutexLock lock(mu_);
+      // As with Reset() below.
+      if (calls_.size() > 1000) calls_.clear();
+      calls_.push_back(absl::StrCat("StopQueue ", index));
+      queues_.at(index).reset();
+    }
+    if (options_.on_stop_queue) options_.on_stop_queue();
   }
   void Reset() override {
     MutexLock lock(mu_);

@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,11 +17,14 @@
 namespace annulus::virtio {
 namespace {
 
+constexpr uint64_t kBase = 0xd0000000;
+
 class MmioTestDriver final : public TestDriver {
  public:
-  explicit MmioTestDriver(VirtioDevice& device) {
-    auto transport = MmioTransport::Create(device, *memory_, line_, registrar_,
-                                           memory::GuestAddress(0xd0000000));
+  MmioTestDriver(VirtioDevice& device, const TransportOptions& options) {
+    auto transport =
+        MmioTransport::Create(device, *memory_, line_, registrar_,
+                              memory::GuestAddress(kBase), options);
     ANNULUS_CHECK(transport.ok());
     transport_ = *std::move(transport);
   }
@@ -47,7 +51,19 @@ class MmioTestDriver final : public TestDriver {
     Set(kMmioQueueReady, value);
   }
   uint32_t QueueEnable() override { return Get(kMmioQueueReady); }
+  void WriteQueueReset(uint16_t value) override { Set(kMmioQueueReset, value); }
+  uint32_t QueueReset() override { return Get(kMmioQueueReset); }
   void Notify(uint32_t queue) override { Set(kMmioQueueNotify, queue); }
+  void NotifyWithData(uint32_t /*queue*/, uint32_t data) override {
+    Set(kMmioQueueNotify, data);
+  }
+  bool Bound(uint32_t queue, uint32_t data) override {
+    const int fd =
+        transport_->state().notification(static_cast<uint16_t>(queue)).fd();
+    const uint64_t address = kBase + kMmioQueueNotify;
+    return registrar_.Find(address, 4, data) == fd ||
+           registrar_.Find(address, 4, std::nullopt) == fd;
+  }
   uint32_t Generation() override { return Get(kMmioConfigGeneration); }
   std::vector<uint8_t> ReadConfig(uint32_t offset, size_t size) override {
     std::vector<uint8_t> data(size);
@@ -91,8 +107,9 @@ class MmioTestDriver final : public TestDriver {
 
 }  // namespace
 
-std::unique_ptr<TestDriver> MakeMmioTestDriver(VirtioDevice& device) {
-  return std::make_unique<MmioTestDriver>(device);
+std::unique_ptr<TestDriver> MakeMmioTestDriver(
+    VirtioDevice& device, const TransportOptions& options) {
+  return std::make_unique<MmioTestDriver>(device, options);
 }
 
 }  // namespace annulus::virtio

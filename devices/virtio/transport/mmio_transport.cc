@@ -1,11 +1,13 @@
 #include "devices/virtio/transport/mmio_transport.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "devices/virtio/spec/mmio_registers.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "devices/virtio/spec/pci_capability.h"
 #include "devices/virtio/transport/register_bytes.h"
 
@@ -13,7 +15,8 @@ namespace annulus::virtio {
 
 absl::StatusOr<std::unique_ptr<MmioTransport>> MmioTransport::Create(
     VirtioDevice& device, const memory::GuestMemory& memory, Interrupt& line,
-    NotificationRegistrar& registrar, memory::GuestAddress base) {
+    NotificationRegistrar& registrar, memory::GuestAddress base,
+    const TransportOptions& options) {
   if (device.config_size() > kWindowSize - kMmioConfig) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "virtio-mmio: the configuration space of device type %d has %d bytes, "
@@ -27,8 +30,9 @@ absl::StatusOr<std::unique_ptr<MmioTransport>> MmioTransport::Create(
   }
   std::unique_ptr<MmioTransport> transport(
       new MmioTransport(device, line, registrar, base));
-  ANNULUS_ASSIGN_OR_RETURN(transport->state_,
-                           DeviceState::Create(device, memory, *transport));
+  ANNULUS_ASSIGN_OR_RETURN(
+      transport->state_,
+      DeviceState::Create(device, memory, *transport, options));
   // Bound for the transport's whole life: a signal for a queue that is not
   // enabled finds no worker, and one that starts later merely looks once more.
   for (uint16_t i = 0; i < transport->state_->queue_count(); ++i) {
@@ -59,12 +63,13 @@ MmioTransport::~MmioTransport() {
 NotificationAddress MmioTransport::QueueNotifyAddress(uint16_t queue) const {
   return {.address = memory::GuestAddress(base_.value() + kMmioQueueNotify),
           .width = 4,
-          .data = queue};
+          .data = state_->queue_count() == 1 ? std::nullopt
+                                             : std::optional<uint64_t>(queue)};
 }
 
 void MmioTransport::Read(uint64_t offset, absl::Span<uint8_t> data) {
   if (offset >= kMmioConfig) {
-    state_->ReadConfig(offset - kMmioConfig, data);
+    state_->config().Read(offset - kMmioConfig, data);
     return;
   }
   // §4.2.2.2: "The driver MUST only use 32 bit wide and aligned reads and
@@ -78,7 +83,7 @@ void MmioTransport::Read(uint64_t offset, absl::Span<uint8_t> data) {
 
 void MmioTransport::Write(uint64_t offset, absl::Span<const uint8_t> data) {
   if (offset >= kMmioConfig) {
-    state_->WriteConfig(offset - kMmioConfig, data);
+    state_->config().Write(offset - kMmioConfig, data);
     return;
   }
   if (data.size() != 4 || offset % 4 != 0) return;
@@ -101,6 +106,8 @@ uint32_t MmioTransport::ReadRegister(uint32_t offset) const {
       return state_->QueueSizeMax();
     case kMmioQueueReady:
       return state_->QueueEnabled() ? 1 : 0;
+    case kMmioQueueReset:
+      return state_->QueueReset();
     case kMmioInterruptStatus:
       return interrupt_status_.load(std::memory_order_acquire);
     case kMmioStatus:
@@ -111,8 +118,8 @@ uint32_t MmioTransport::ReadRegister(uint32_t offset) const {
     case kMmioShmBaseHigh:
       return 0xffffffff;
     case kMmioConfigGeneration:
-      return state_->ConfigGeneration();
-    default:  // Write-only, QueueReset without VIRTIO_F_RING_RESET, or none.
+      return state_->config().Generation();
+    default:  // Write-only, or none.
       return 0;
   }
 }
@@ -134,8 +141,16 @@ void MmioTransport::WriteRegister(uint32_t offset, uint32_t value) {
       if (value == 1) state_->EnableQueue();
       if (value == 0) state_->DisableQueue();
       return;
+    case kMmioQueueReset:
+      // Only this value is defined.
+      if (value == 1) state_->ResetQueue();
+      return;
     case kMmioQueueNotify:
-      return state_->Notify(value);
+      // What else the data say is the driver's word, and not asked for: the
+      // worker looks at the ring.
+      return state_->Notify(state_->notification_data_negotiated()
+                                ? DecodeNotificationData(value).vq_index
+                                : value);
     case kMmioInterruptAck:
       interrupt_status_.fetch_and(~value, std::memory_order_acq_rel);
       return;
@@ -183,6 +198,9 @@ Interrupt& MmioTransport::UsedBuffer(uint16_t /*queue*/) {
 void MmioTransport::ConfigurationChange() {
   Raise(kMmioInterruptConfigurationChange);
 }
+
+// Nothing: the one interrupt and its status are shared by all queues.
+void MmioTransport::ResetQueue(uint16_t /*queue*/) {}
 
 void MmioTransport::Reset() {
   interrupt_status_.store(0, std::memory_order_release);

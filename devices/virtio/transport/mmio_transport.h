@@ -13,6 +13,7 @@
 #include "devices/virtio/device.h"
 #include "devices/virtio/transport/device_state.h"
 #include "devices/virtio/transport/driver_notifier.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 
@@ -25,6 +26,13 @@ namespace annulus::virtio {
 // Registers take aligned 32-bit accesses only; any other width or alignment,
 // and any offset without a register, reads as 0 and ignores the write. The
 // configuration space takes every width.
+//
+// An available buffer notification signals its queue's eventfd without an exit
+// where the host can tell the queue from the store: by the value, which is the
+// queue's index; always, if the device has but one queue. With
+// VIRTIO_F_NOTIFICATION_DATA the value has more than the index, so that a
+// device of several queues takes an exit for each: hence PCI, where each queue
+// has its own address, or TransportOptions, for those who count.
 //
 // Threads: Read() and Write() on any vCPU thread, concurrently. Interrupts are
 //   lock-free: a status bit is set, then the line triggered.
@@ -42,7 +50,8 @@ class MmioTransport final : public BusDevice, private DriverNotifier {
   // does not fit.
   static absl::StatusOr<std::unique_ptr<MmioTransport>> Create(
       VirtioDevice& device, const memory::GuestMemory& memory, Interrupt& line,
-      NotificationRegistrar& registrar, memory::GuestAddress base);
+      NotificationRegistrar& registrar, memory::GuestAddress base,
+      const TransportOptions& options = {});
 
   // Resets the device. The window must be off the bus.
   ~MmioTransport() override;
@@ -70,6 +79,7 @@ class MmioTransport final : public BusDevice, private DriverNotifier {
   // DriverNotifier.
   Interrupt& UsedBuffer(uint16_t queue) override;
   void ConfigurationChange() override;
+  void ResetQueue(uint16_t queue) override;
   void Reset() override;
 
   uint32_t ReadRegister(uint32_t offset) const;

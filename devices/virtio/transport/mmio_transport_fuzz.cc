@@ -8,6 +8,7 @@
 //   offset  2 bytes: of the access, cut to the window; the act; the place
 //   data    `width` bytes for 1, 16 for 3
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "devices/virtio/device.h"
+#include "devices/virtio/spec/mmio_registers.h"
 #include "devices/virtio/transport/fake_device.h"
 #include "devices/virtio/transport/fake_host.h"
 #include "devices/virtio/transport/fuzz_device.h"
@@ -51,6 +53,11 @@ void Run(FuzzInput input) {
         case 0: {
           std::vector<uint8_t> data(width, 0x5a);
           transport.Read(offset, absl::MakeSpan(data));
+          // A reset of a queue is over when the write of it is.
+          if (offset == kMmioQueueReset) {
+            ANNULUS_CHECK(std::count(data.begin(), data.end(), 0) ==
+                          static_cast<ptrdiff_t>(width));
+          }
           break;
         }
         case 1:

@@ -233,6 +233,23 @@ TEST_F(MmioTransportTest, NotificationIsNotTruncated) {
   EXPECT_TRUE(device_.queue(0)->notification->Drain());
 }
 
+// 32 bits are the index, without VIRTIO_F_NOTIFICATION_DATA; with it, the
+// lower 16 are.
+TEST_F(MmioTransportTest, NotificationDataAreTakenApartOnlyIfNegotiated) {
+  Initialize();
+  Set(kMmioQueueNotify, 0x00050000);
+  EXPECT_FALSE(device_.queue(0)->notification->Drain());
+  Set(kMmioStatus, 0);
+  Set(kMmioStatus, kStatusAcknowledge | kStatusDriver);
+  Set(kMmioDriverFeaturesSel, 1);
+  Set(kMmioDriverFeatures, 1u | 1u << (kFeatureNotificationData - 32));
+  Set(kMmioStatus, kLive & ~kStatusDriverOk);
+  EnableQueue(0);
+  Set(kMmioStatus, kLive);
+  Set(kMmioQueueNotify, 0x00050000);
+  EXPECT_TRUE(device_.queue(0)->notification->Drain());
+}
+
 TEST_F(MmioTransportTest, QueueReadyZeroStopsTheQueueAndThawsItsRegisters) {
   Initialize();
   device_.TakeCalls();
@@ -289,6 +306,21 @@ TEST_F(MmioTransportTest, NotificationsAreBoundByQueueIndex) {
   transport_.reset();
   EXPECT_EQ(registrar_.size(), 0u);
   EXPECT_EQ(registrar_.bad_unbinds(), 0);
+}
+
+// Of one queue there is no other that a notification could be for.
+TEST_F(MmioTransportTest, NotificationsOfTheOnlyQueueAreBoundWhateverTheyAre) {
+  FakeDevice device({.queue_sizes = {16}});
+  FakeRegistrar registrar;
+  auto transport = MmioTransport::Create(device, *memory_, line_, registrar,
+                                         memory::GuestAddress(kBase));
+  ASSERT_TRUE(transport.ok());
+  EXPECT_EQ(registrar.size(), 1u);
+  EXPECT_EQ(registrar.Find(kBase + 0x50, 4, std::nullopt),
+            (*transport)->state().notification(0).fd());
+  transport->reset();
+  EXPECT_EQ(registrar.size(), 0u);
+  EXPECT_EQ(registrar.bad_unbinds(), 0);
 }
 
 TEST_F(MmioTransportTest, RefusedBindingFallsBackToTheRegister) {

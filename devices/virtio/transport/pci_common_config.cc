@@ -29,6 +29,7 @@ enum Field : uint64_t {
   kQueueDriver = offsetof(PciCommonCfg, queue_driver),
   kQueueDevice = offsetof(PciCommonCfg, queue_device),
   kQueueNotifConfigData = offsetof(PciCommonCfg, queue_notif_config_data),
+  kQueueReset = offsetof(PciCommonCfg, queue_reset),
 };
 
 // Bytes of the field that starts at `offset`, 0 if none does.
@@ -86,7 +87,7 @@ uint32_t PciCommonConfig::ReadField(uint64_t offset) const {
     case kDeviceStatus:
       return state_.status();
     case kConfigGeneration:
-      return state_.ConfigGeneration();
+      return state_.config().Generation();
     case kQueueSelect:
       return state_.queue_select();
     case kQueueSize:
@@ -100,7 +101,9 @@ uint32_t PciCommonConfig::ReadField(uint64_t offset) const {
       return state_.QueueEnabled() ? 1 : 0;
     case kQueueNotifyOff:
       return state_.SelectedQueue().value_or(0);
-    default:  // Fields of features that are not offered: queue_reset and on.
+    case kQueueReset:
+      return state_.QueueReset();
+    default:  // Fields of features that are not offered.
       return 0;
   }
 }
@@ -133,6 +136,10 @@ void PciCommonConfig::WriteField(uint64_t offset, uint32_t value) {
     case kQueueEnable:
       // "The driver MUST NOT write a 0 to queue_enable": ignored.
       if (value == 1) state_.EnableQueue();
+      return;
+    case kQueueReset:
+      // Only this value is defined.
+      if (value == 1) state_.ResetQueue();
       return;
     default:  // Read-only, or of a feature that is not offered.
       return;

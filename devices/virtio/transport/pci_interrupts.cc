@@ -42,6 +42,11 @@ void PciInterrupts::ConfigurationChange() {
   msix_.Trigger(config_vector_.load());
 }
 
+// ISR status and the vector's pending bit stay: other queues share them.
+void PciInterrupts::ResetQueue(uint16_t queue) {
+  queues_[queue]->vector.store(kMsiNoVector);
+}
+
 void PciInterrupts::Reset() {
   config_vector_.store(kMsiNoVector);
   for (const std::unique_ptr<QueueInterrupt>& queue : queues_) {

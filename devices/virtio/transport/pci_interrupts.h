@@ -40,6 +40,7 @@ class PciInterrupts final : public DriverNotifier {
   // DriverNotifier.
   Interrupt& UsedBuffer(uint16_t queue) override;
   void ConfigurationChange() override;
+  void ResetQueue(uint16_t queue) override;
   void Reset() override;
 
  private:

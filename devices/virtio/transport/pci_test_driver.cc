@@ -1,5 +1,6 @@
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -26,12 +27,13 @@ constexpr uint64_t kFunction = 1 << 15;  // 00:01.0 in the ECAM window.
 // configuration space, places the BAR, enables MSI-X.
 class PciTestDriver final : public TestDriver {
  public:
-  explicit PciTestDriver(VirtioDevice& device) {
-    auto transport =
-        PciTransport::Create(device, {.memory = *memory_,
-                                      .vectors = vectors_,
-                                      .bars = mapper_,
-                                      .notifications = registrar_});
+  PciTestDriver(VirtioDevice& device, const TransportOptions& options) {
+    auto transport = PciTransport::Create(device,
+                                          {.memory = *memory_,
+                                           .vectors = vectors_,
+                                           .bars = mapper_,
+                                           .notifications = registrar_},
+                                          {}, options);
     ANNULUS_CHECK(transport.ok());
     transport_ = *std::move(transport);
     ANNULUS_CHECK(bridge_.AddFunction(1, *transport_).ok());
@@ -81,6 +83,24 @@ class PciTestDriver final : public TestDriver {
   }
   uint32_t QueueEnable() override {
     return Get(offsetof(PciCommonCfg, queue_enable), 2);
+  }
+  void WriteQueueReset(uint16_t value) override {
+    Set(offsetof(PciCommonCfg, queue_reset), 2, value);
+  }
+  uint32_t QueueReset() override {
+    return Get(offsetof(PciCommonCfg, queue_reset), 2);
+  }
+  void NotifyWithData(uint32_t queue, uint32_t data) override {
+    uint8_t bytes[4];
+    StoreRegister(data, absl::MakeSpan(bytes));
+    mapper_.device()->Write(notify_ + uint64_t{queue} * notify_off_multiplier_,
+                            bytes);
+  }
+  bool Bound(uint32_t queue, uint32_t /*data*/) override {
+    const uint64_t address = pci::FakeBarMapper::kStart + notify_ +
+                             uint64_t{queue} * notify_off_multiplier_;
+    return registrar_.Find(address, 0, std::nullopt) ==
+           transport_->state().notification(static_cast<uint16_t>(queue)).fd();
   }
   void Notify(uint32_t queue) override {
     const uint8_t data[2] = {static_cast<uint8_t>(queue),
@@ -189,8 +209,9 @@ class PciTestDriver final : public TestDriver {
 
 }  // namespace
 
-std::unique_ptr<TestDriver> MakePciTestDriver(VirtioDevice& device) {
-  return std::make_unique<PciTestDriver>(device);
+std::unique_ptr<TestDriver> MakePciTestDriver(VirtioDevice& device,
+                                              const TransportOptions& options) {
+  return std::make_unique<PciTestDriver>(device, options);
 }
 
 }  // namespace annulus::virtio

@@ -26,6 +26,8 @@ constexpr uint32_t kPendingOffset = 0x4000;
 constexpr uint32_t kTableOffset = 0x8000;
 constexpr uint32_t kStructureSize = 0x1000;  // Room for each before kTable.
 
+// §4.1.4.4.1: with VIRTIO_F_NOTIFICATION_DATA "a power of 2 that is also a
+// multiple 4", for stores of 32 bits.
 constexpr uint32_t kNotifyOffMultiplier = 4;
 static_assert(PciTransport::kMaxQueues * kNotifyOffMultiplier ==
               kStructureSize);
@@ -66,7 +68,8 @@ PciCap MakeCap(uint8_t cfg_type, size_t cap_len, uint32_t offset,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PciTransport>> PciTransport::Create(
-    VirtioDevice& device, const Host& host, memory::GuestAddress bar) {
+    VirtioDevice& device, const Host& host, memory::GuestAddress bar,
+    const TransportOptions& options) {
   const size_t queues = device.max_queue_sizes().size();
   if (queues > kMaxQueues || device.config_size() > kStructureSize) {
     return absl::InvalidArgumentError(absl::StrFormat(
@@ -92,7 +95,8 @@ absl::StatusOr<std::unique_ptr<PciTransport>> PciTransport::Create(
   self.interrupts_ = std::make_unique<PciInterrupts>(
       *self.msix_, static_cast<uint16_t>(queues));
   ANNULUS_ASSIGN_OR_RETURN(
-      self.state_, DeviceState::Create(device, host.memory, *self.interrupts_));
+      self.state_,
+      DeviceState::Create(device, host.memory, *self.interrupts_, options));
   self.common_ =
       std::make_unique<PciCommonConfig>(*self.state_, *self.interrupts_);
   MutexLock lock(self.config_mu_);
@@ -133,11 +137,11 @@ absl::Status PciTransport::BuildCapabilities(memory::GuestAddress bar) {
           .AddCapability(
               BytesOf(MakeCap(kPciCapIsrCfg, sizeof(PciCap), kIsrOffset, 1)))
           .status());
-  if (state_->config_size() > 0) {
+  if (state_->config().size() > 0) {
     ANNULUS_RETURN_IF_ERROR(config_
                                 .AddCapability(BytesOf(MakeCap(
                                     kPciCapDeviceCfg, sizeof(PciCap),
-                                    kDeviceOffset, state_->config_size())))
+                                    kDeviceOffset, state_->config().size())))
                                 .status());
   }
   PciNotifyCap notify;
@@ -257,7 +261,8 @@ void PciTransport::FollowBar() {
 
 NotificationAddress PciTransport::NotifyAddress(memory::GuestAddress bar,
                                                 uint16_t queue) const {
-  // Any width and any value: the address says it all.
+  // Any width and any value, so also 32 bits of notification data: the address
+  // says it all.
   return {.address = memory::GuestAddress(bar.value() + kNotifyOffset +
                                           queue * kNotifyOffMultiplier),
           .width = 0,
@@ -279,7 +284,7 @@ void PciTransport::Read(uint64_t offset, absl::Span<uint8_t> data) {
       if (offset == 0 && data.size() == 1) data[0] = interrupts_->TakeIsr();
       return;
     case kDeviceOffset:
-      return state_->ReadConfig(offset, data);
+      return state_->config().Read(offset, data);
     case kPendingOffset:
       return msix_->ReadPending(offset, data);
     default:  // Notifications cannot be read; the rest is empty.
@@ -298,7 +303,7 @@ void PciTransport::Write(uint64_t offset, absl::Span<const uint8_t> data) {
     case kCommonOffset:
       return common_->Write(offset, data);
     case kDeviceOffset:
-      return state_->WriteConfig(offset, data);
+      return state_->config().Write(offset, data);
     case kNotifyOffset:
       // As what is bound there: any width, any value.
       if (offset % kNotifyOffMultiplier == 0) {

@@ -21,6 +21,7 @@
 #include "devices/virtio/transport/device_state.h"
 #include "devices/virtio/transport/pci_common_config.h"
 #include "devices/virtio/transport/pci_interrupts.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 
@@ -32,6 +33,10 @@ namespace annulus::virtio {
 //   0x0000 common configuration        0x3000 notifications, 4 bytes a queue
 //   0x1000 ISR status                  0x4000 MSI-X pending bits
 //   0x2000 device configuration        0x8000 MSI-X table
+//
+// The address of an available buffer notification says which queue it is for,
+// with and without VIRTIO_F_NOTIFICATION_DATA: it never takes an exit, and the
+// value stored, index or data, is not looked at.
 //
 // There is one MSI-X vector for each queue and one for the configuration.
 // INTx is not wired (interrupt pin 0), see PciInterrupts.
@@ -62,7 +67,8 @@ class PciTransport final : public pci::PciFunction, private BusDevice {
   // descriptors or vectors, or the device has too many queues or too large a
   // configuration space.
   static absl::StatusOr<std::unique_ptr<PciTransport>> Create(
-      VirtioDevice& device, const Host& host, memory::GuestAddress bar = {});
+      VirtioDevice& device, const Host& host, memory::GuestAddress bar = {},
+      const TransportOptions& options = {});
 
   // Resets the device. The function must be out of reach of the guest.
   ~PciTransport() override;

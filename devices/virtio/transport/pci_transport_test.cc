@@ -119,11 +119,12 @@ class PciTransportTest : public ::testing::Test {
   uint8_t Status() {
     return static_cast<uint8_t>(Get(FIELD(device_status), 1));
   }
-  void Negotiate() {
+  // VERSION_1 and what `more` has of bits 32 to 63.
+  void Negotiate(uint32_t more = 0) {
     SetStatus(0);
     SetStatus(kStatusAcknowledge | kStatusDriver);
     Set(FIELD(driver_feature_select), 4, 1);
-    Set(FIELD(driver_feature), 4, 1);
+    Set(FIELD(driver_feature), 4, 1 | more);
     SetStatus(kLive & ~kStatusDriverOk);
   }
   void Initialize() {
@@ -394,6 +395,36 @@ TEST_F(PciTransportTest, QueueEnableZeroIsIgnored) {
   Set(FIELD(queue_enable), 2, 0);
   EXPECT_EQ(Get(FIELD(queue_enable), 2), 1u);
   EXPECT_THAT(device_.TakeCalls(), IsEmpty());
+}
+
+// §2.6.1.1: "The device MUST reset any state of a virtqueue to the default
+// state"; §4.1.5.1.2: of the vector that is NO_VECTOR.
+TEST_F(PciTransportTest, QueueResetUnmapsTheVectorOfThatQueue) {
+  PlaceBar(kBar);
+  EnableMsix();
+  Negotiate(1u << (kFeatureRingReset - 32));
+  Set(FIELD(config_msix_vector), 2, 0);
+  for (const uint32_t queue : {1u, 0u}) {
+    Set(FIELD(queue_select), 2, queue);
+    Set(FIELD(queue_msix_vector), 2, queue + 1);
+    Set(FIELD(queue_enable), 2, 1);
+  }
+  Set(FIELD(device_status), 1, kLive);
+  Set(FIELD(queue_reset), 2, 1);
+  EXPECT_EQ(Get(FIELD(queue_reset), 2), 0u);
+  EXPECT_EQ(Get(FIELD(queue_enable), 2), 0u);
+  EXPECT_EQ(Get(FIELD(queue_msix_vector), 2), kMsiNoVector);
+  EXPECT_EQ(Get(FIELD(config_msix_vector), 2), 0u);
+  Set(FIELD(queue_select), 2, 1);
+  EXPECT_EQ(Get(FIELD(queue_msix_vector), 2), 2u);
+  device_.queue(1)->interrupt->Trigger();
+  EXPECT_EQ(vectors_.vector(2).Take(), 1);
+
+  // Enabled without a vector the queue interrupts nobody.
+  Set(FIELD(queue_select), 2, 0);
+  Set(FIELD(queue_enable), 2, 1);
+  device_.queue(0)->interrupt->Trigger();
+  EXPECT_EQ(vectors_.vector(1).Take(), 0);
 }
 
 // Bad input A.4: any address of the structure, any width, any value.

@@ -3,81 +3,32 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
-#include <tuple>
 
-#include "base/log_sink.h"
-#include "devices/virtio/device.h"
 #include "devices/virtio/driver/fake_driver.h"
-#include "devices/virtio/queue/queue_config.h"
-#include "devices/virtio/rng/rng_device.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/status.h"
 #include "devices/virtio/transport/queue_registers.h"
-#include "devices/virtio/transport/test_driver.h"
+#include "devices/virtio/transport/rng_fixture.h"
 #include "gtest/gtest.h"
 
 namespace annulus::virtio {
 namespace {
 
-using MakeDriver = std::unique_ptr<TestDriver> (*)(VirtioDevice& device);
-
-class RngOverTransportsTest
-    : public ::testing::TestWithParam<std::tuple<MakeDriver, bool>> {
+class RngOverTransportsTest : public RngTest {
  protected:
-  RngOverTransportsTest()
-      : device_(*RngDevice::Create({}, NullLogSink())),
-        transport_(std::get<0>(GetParam())(*device_)) {}
-
-  bool packed() const { return std::get<1>(GetParam()); }
-  TestDriver& transport() { return *transport_; }
-
-  void Negotiate() {
-    FeatureSet features = FeatureSet::Of(kFeatureVersion1, kFeatureEventIdx,
-                                         kFeatureIndirectDesc);
-    if (packed()) features.Add(kFeatureRingPacked);
-    transport().Negotiate(features);
-  }
-  // With a ring of its own on the same guest RAM.
+  void Negotiate() { RngTest::Negotiate(FeatureSet()); }
   std::unique_ptr<FakeDriver> Start() {
     Negotiate();
-    auto ring = std::make_unique<FakeDriver>(
-        transport().memory(), FakeDriverOptions{.packed = packed()});
-    const QueueConfig& config = ring->config();
-    transport().SelectQueue(0);
-    transport().WriteQueueSize(config.size);
-    transport().WriteQueueArea(QueueArea::kDescriptor,
-                               config.descriptor.value());
-    transport().WriteQueueArea(QueueArea::kDriver, config.driver.value());
-    transport().WriteQueueArea(QueueArea::kDevice, config.device.value());
-    transport().WriteQueueEnable(1);
+    std::unique_ptr<FakeDriver> ring = EnableQueue({});
     transport().DriverOk();
     return ring;
   }
-  // Waits for the worker; a test that hangs here has failed.
-  FakeDriver::Used GetBytes(FakeDriver& ring, uint32_t bytes) {
-    EXPECT_TRUE(ring.Chain().Writable(bytes).Offer().has_value());
-    if (ring.NeedsNotification()) transport().Notify(0);
-    while (!ring.HasUsed()) std::this_thread::yield();
-    return *ring.GetUsed();
-  }
-
- private:
-  std::unique_ptr<RngDevice> device_;
-  std::unique_ptr<TestDriver> transport_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    All, RngOverTransportsTest,
-    ::testing::Combine(::testing::Values(&MakeMmioTestDriver,
-                                         &MakePciTestDriver),
-                       ::testing::Bool()),
-    [](const auto& info) {
-      return std::string(info.index < 2 ? "Mmio" : "Pci") +
-             (std::get<1>(info.param) ? "Packed" : "Split");
-    });
+INSTANTIATE_TEST_SUITE_P(All, RngOverTransportsTest, EveryRngTest(),
+                         RngTestName);
 
 TEST_P(RngOverTransportsTest, DriverGetsBytesAndAnInterrupt) {
   const std::unique_ptr<FakeDriver> ring = Start();

@@ -8,6 +8,7 @@
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/transport/queue_registers.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "memory/guest_memory.h"
 
 namespace annulus::virtio {
@@ -29,7 +30,15 @@ class TestDriver {
   virtual void WriteQueueArea(QueueArea area, uint64_t address) = 0;
   virtual void WriteQueueEnable(uint16_t value) = 0;
   virtual uint32_t QueueEnable() = 0;
+  virtual void WriteQueueReset(uint16_t value) = 0;
+  virtual uint32_t QueueReset() = 0;
   virtual void Notify(uint32_t queue) = 0;
+  // With VIRTIO_F_NOTIFICATION_DATA: `data` as the notification of `queue`,
+  // which is where it goes over PCI, whatever the data say.
+  virtual void NotifyWithData(uint32_t queue, uint32_t data) = 0;
+  // Whether KVM would signal the eventfd of `queue` for that store, without an
+  // exit.
+  virtual bool Bound(uint32_t queue, uint32_t data) = 0;
   virtual uint32_t Generation() = 0;
   virtual std::vector<uint8_t> ReadConfig(uint32_t offset, size_t size) = 0;
   virtual void WriteConfig(uint32_t offset, std::vector<uint8_t> data) = 0;
@@ -51,8 +60,10 @@ class TestDriver {
   void Initialize();
 };
 
-std::unique_ptr<TestDriver> MakeMmioTestDriver(VirtioDevice& device);
-std::unique_ptr<TestDriver> MakePciTestDriver(VirtioDevice& device);
+std::unique_ptr<TestDriver> MakeMmioTestDriver(VirtioDevice& device,
+                                               const TransportOptions& options);
+std::unique_ptr<TestDriver> MakePciTestDriver(VirtioDevice& device,
+                                              const TransportOptions& options);
 
 }  // namespace annulus::virtio
 

@@ -12,6 +12,7 @@
 #include "devices/virtio/transport/fake_device.h"
 #include "devices/virtio/transport/queue_registers.h"
 #include "devices/virtio/transport/test_driver.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -30,7 +31,8 @@ constexpr uint8_t kNeedsReset = kStatusDeviceNeedsReset;
 
 struct Transport {
   const char* name;
-  std::unique_ptr<TestDriver> (*make)(VirtioDevice& device);
+  std::unique_ptr<TestDriver> (*make)(VirtioDevice& device,
+                                      const TransportOptions& options);
 };
 
 class TransportTest : public ::testing::TestWithParam<Transport> {
@@ -38,10 +40,11 @@ class TransportTest : public ::testing::TestWithParam<Transport> {
   explicit TransportTest(FakeDevice::Options options = {}) {
     Make(std::move(options));
   }
-  void Make(FakeDevice::Options options) {
+  void Make(FakeDevice::Options options,
+            const TransportOptions& transport = {}) {
     driver_.reset();
     device_ = std::make_unique<FakeDevice>(std::move(options));
-    driver_ = GetParam().make(*device_);
+    driver_ = GetParam().make(*device_, transport);
   }
   FakeDevice& device() { return *device_; }
   TestDriver& driver() { return *driver_; }
@@ -195,7 +198,9 @@ TEST_P(TransportTest, NothingButResetFollowsFailed) {
 TEST_P(TransportTest, FeaturePagesZeroToThreeShowWhatTheDeviceOffers) {
   EXPECT_EQ(driver().DeviceFeatures(0),
             1u | 1u << kFeatureIndirectDesc | 1u << kFeatureEventIdx);
-  EXPECT_EQ(driver().DeviceFeatures(1), 1u | 1u << 2);
+  // VERSION_1, RING_PACKED, and the transport's own NOTIFICATION_DATA and
+  // RING_RESET.
+  EXPECT_EQ(driver().DeviceFeatures(1), 1u | 1u << 2 | 1u << 6 | 1u << 8);
   EXPECT_EQ(driver().DeviceFeatures(2), 1u << (70 - 64));
   EXPECT_EQ(driver().DeviceFeatures(3), 1u << 31);
   for (const uint32_t page : {4u, 5u, 128u, 0x80000000u, 0xffffffffu}) {
@@ -203,17 +208,38 @@ TEST_P(TransportTest, FeaturePagesZeroToThreeShowWhatTheDeviceOffers) {
   }
 }
 
-TEST_P(TransportTest, FeaturesOfOtherTransportsAreNotOffered) {
+TEST_P(TransportTest, FeaturesThatNoTransportImplementsAreNotOffered) {
   FakeDevice::Options options;
   for (uint32_t bit = 32; bit < 64; ++bit) options.features.Add(bit);
   Make(options);
   const uint32_t page1 = driver().DeviceFeatures(1);
-  EXPECT_EQ(page1 >> (kFeatureRingReset - 32) & 1, 0u);
-  EXPECT_EQ(page1 >> (kFeatureNotificationData - 32) & 1, 0u);
   EXPECT_EQ(page1 >> (kFeatureNotifConfigData - 32) & 1, 0u);
   EXPECT_EQ(page1 >> (kFeatureSrIov - 32) & 1, 0u);
-  driver().Negotiate(FeatureSet::Of(kFeatureVersion1, kFeatureRingReset));
+  driver().Negotiate(FeatureSet::Of(kFeatureVersion1, kFeatureSrIov));
   EXPECT_EQ(driver().Status(), kDriver);
+}
+
+TEST_P(TransportTest, FeaturesOfTheTransportAreItsToOfferNotTheDevices) {
+  FakeDevice::Options options;
+  options.features.Add(kFeatureRingReset);
+  options.features.Add(kFeatureNotificationData);
+  Make(options, {.ring_reset = false, .notification_data = false});
+  EXPECT_EQ(driver().DeviceFeatures(1), 1u | 1u << 2);
+  for (const uint32_t bit : {kFeatureRingReset, kFeatureNotificationData}) {
+    driver().Negotiate(FeatureSet::Of(kFeatureVersion1, bit));
+    EXPECT_EQ(driver().Status(), kDriver) << bit;
+  }
+}
+
+TEST_P(TransportTest, DeviceIsNotToldOfFeaturesOfTheTransport) {
+  driver().Negotiate(FeatureSet::Of(kFeatureVersion1, kFeatureRingReset,
+                                    kFeatureNotificationData));
+  driver().SetUpQueue(0, 16);
+  driver().DriverOk();
+  EXPECT_EQ(driver().Status(), kLive);
+  EXPECT_EQ(device().started_features(), FeatureSet::Of(kFeatureVersion1));
+  EXPECT_EQ(device().queue(0)->config.features,
+            FeatureSet::Of(kFeatureVersion1));
 }
 
 TEST_P(TransportTest, FeaturesOfAllPagesAreNegotiated) {
@@ -226,7 +252,7 @@ TEST_P(TransportTest, FeaturesOfAllPagesAreNegotiated) {
 
 TEST_P(TransportTest, FeatureNotOfferedKeepsFeaturesOkClear) {
   for (uint32_t bit = 0; bit < 128; ++bit) {
-    if (device().offered_features().Has(bit)) continue;
+    if ((driver().DeviceFeatures(bit / 32) >> (bit % 32) & 1) != 0) continue;
     driver().Negotiate(FeatureSet::Of(kFeatureVersion1, bit));
     EXPECT_EQ(driver().Status(), kDriver) << bit;
   }
