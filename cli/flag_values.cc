@@ -1,5 +1,6 @@
 #include "cli/flag_values.h"
 
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -39,6 +40,42 @@ std::optional<int> UnitShift(absl::string_view unit) {
   if (upper == "G") return 30;
   if (upper == "T") return 40;
   return std::nullopt;
+}
+
+struct VirtioFeature {
+  absl::string_view name;
+  bool VirtioConfig::*field;
+};
+
+constexpr VirtioFeature kVirtioFeatures[] = {
+    {"packed", &VirtioConfig::packed},
+    {"event_idx", &VirtioConfig::event_idx},
+    {"indirect_desc", &VirtioConfig::indirect_desc},
+    {"in_order", &VirtioConfig::in_order},
+    {"ring_reset", &VirtioConfig::ring_reset},
+    {"notification_data", &VirtioConfig::notification_data},
+};
+
+// Null if there is none.
+bool* FeatureNamed(absl::string_view name, VirtioConfig& virtio) {
+  for (const VirtioFeature& feature : kVirtioFeatures) {
+    if (feature.name == name) return &(virtio.*feature.field);
+  }
+  return nullptr;
+}
+
+// "a=, b= or c=".
+std::string FeatureNames() {
+  std::string names;
+  for (const VirtioFeature& feature : kVirtioFeatures) {
+    const bool last = &feature == std::end(kVirtioFeatures) - 1;
+    absl::StrAppend(&names,
+                    names.empty() ? ""
+                    : last        ? " or "
+                                  : ", ",
+                    feature.name, "=");
+  }
+  return names;
 }
 
 }  // namespace
@@ -109,14 +146,10 @@ absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text) {
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::pair<absl::string_view, absl::string_view> option =
         absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
-    bool* feature = option.first == "packed"          ? &virtio.packed
-                    : option.first == "event_idx"     ? &virtio.event_idx
-                    : option.first == "indirect_desc" ? &virtio.indirect_desc
-                                                      : nullptr;
+    bool* const feature = FeatureNamed(option.first, virtio);
     if (feature == nullptr ||
         (option.second != "on" && option.second != "off")) {
-      return NotA(parts[i],
-                  "packed=, event_idx= or indirect_desc= with on or off");
+      return NotA(parts[i], absl::StrCat(FeatureNames(), " with on or off"));
     }
     *feature = option.second == "on";
   }

@@ -26,7 +26,8 @@ absl::StatusOr<std::vector<uint32_t>> ParseCpuList(absl::string_view text);
 absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text);
 
 // "pci" or "mmio", then any of ",packed=off", ",event_idx=off",
-// ",indirect_desc=off" (or "=on").
+// ",indirect_desc=off", ",in_order=off", ",ring_reset=off",
+// ",notification_data=off" (or "=on").
 absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text);
 
 }  // namespace annulus::cli

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "vmm/config/vm_config.h"
 
@@ -65,13 +66,28 @@ TEST(FlagValuesTest, ConsoleIsOneOfThree) {
 TEST(FlagValuesTest, VirtioIsATransportAndFeatures) {
   const VirtioConfig pci = ParseVirtio("pci").value();
   EXPECT_EQ(pci.transport, TransportKind::kPci);
-  EXPECT_TRUE(pci.packed && pci.event_idx && pci.indirect_desc);
+  EXPECT_TRUE(pci.packed && pci.event_idx && pci.indirect_desc &&
+              pci.in_order && pci.ring_reset && pci.notification_data);
   const VirtioConfig mmio =
       ParseVirtio("mmio,packed=off,event_idx=off,indirect_desc=on").value();
   EXPECT_EQ(mmio.transport, TransportKind::kMmio);
   EXPECT_FALSE(mmio.packed);
   EXPECT_FALSE(mmio.event_idx);
   EXPECT_TRUE(mmio.indirect_desc);
+  // Each name is that of one feature.
+  for (const char* name : {"packed", "event_idx", "indirect_desc", "in_order",
+                           "ring_reset", "notification_data"}) {
+    const VirtioConfig one =
+        ParseVirtio(absl::StrCat("pci,", name, "=off")).value();
+    EXPECT_EQ(one.packed + one.event_idx + one.indirect_desc + one.in_order +
+                  one.ring_reset + one.notification_data,
+              5)
+        << name;
+  }
+  EXPECT_FALSE(ParseVirtio("pci,in_order=off").value().in_order);
+  EXPECT_FALSE(ParseVirtio("pci,ring_reset=off").value().ring_reset);
+  EXPECT_FALSE(
+      ParseVirtio("pci,notification_data=off").value().notification_data);
   for (const char* text : {"", "isa", "pci,", "pci,packed", "pci,packed=",
                            "pci,packed=no", "pci,x=off", "packed=off"}) {
     EXPECT_FALSE(ParseVirtio(text).ok()) << text;

@@ -60,7 +60,8 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
       "rng", "pci|mmio[,...]",
       "An entropy device on that transport; may be repeated, and replaces\n"
       "those of the configuration. What it offers: packed=off,\n"
-      "event_idx=off, indirect_desc=off. Default: no device.",
+      "event_idx=off, indirect_desc=off, in_order=off, ring_reset=off,\n"
+      "notification_data=off. Default: no device.",
       [&values](absl::string_view value) {
         const absl::StatusOr<VirtioConfig> virtio = ParseVirtio(value);
         if (!virtio.ok()) return virtio.status();

@@ -187,6 +187,77 @@ void ResetWhileBuffersAreInFlight(VirtioTransport& transport) {
   }
 }
 
+constexpr uint64_t kResetFeatures =
+    kPackedFeatures | FeatureBit(virtio::kFeatureRingReset) |
+    FeatureBit(virtio::kFeatureNotificationData);
+
+void QueueResetsOutOfPlace(VirtioTransport& transport) {
+  // Not agreed on.
+  {
+    const Virtqueue queue(NegotiateFeatures(transport, kPackedFeatures));
+    StartQueue(transport, queue);
+    transport.ResetQueue();
+    GUEST_CHECK(transport.QueueEnabled());
+  }
+  // Before FEATURES_OK, before DRIVER_OK, of queues that do not exist.
+  ResetVirtioDevice(transport);
+  transport.SelectQueue(0);
+  transport.ResetQueue();
+  NegotiateFeatures(transport, kResetFeatures);
+  transport.ResetQueue();
+  SetDriverOk(transport);
+  for (uint32_t queue : {0u, 1u, 2u, 0x7fffu, 0xffffu}) {
+    transport.SelectQueue(queue);
+    transport.ResetQueue();
+    GUEST_CHECK(!transport.QueueResetOngoing());
+    GUEST_CHECK(!transport.QueueEnabled());
+  }
+}
+
+void QueueResetsWhileBuffersAreInFlight(VirtioTransport& transport) {
+  static uint64_t random[Virtqueue::kSize];
+  const uint64_t features = NegotiateFeatures(transport, kResetFeatures);
+  for (int round = 0; round < 32; ++round) {
+    Virtqueue queue(features);
+    StartQueue(transport, queue);
+    for (uint64_t& word : random) {
+      const virtio::DriverElement element = {
+          .addr = reinterpret_cast<uint64_t>(&word), .len = sizeof(word)};
+      queue.Add(&element, 1);
+    }
+    // A lie: the ring has no such place.
+    transport.NotifyWithData({.next_off = 0x7fff, .next_wrap = true});
+    transport.ResetQueue();
+    transport.ResetQueue();
+    GUEST_CHECK(!transport.QueueResetOngoing());
+    GUEST_CHECK(!transport.QueueEnabled());
+    for (uint64_t& word : random) word = 0;
+    for (const volatile uint64_t& word : random) GUEST_CHECK(word == 0);
+  }
+}
+
+void QueueResetOfADeviceThatNeedsReset(VirtioTransport& transport) {
+  Virtqueue queue(NegotiateFeatures(transport, kResetFeatures));
+  StartQueue(transport, queue);
+  const virtio::DriverElement element = {.addr = kTop, .len = 1};
+  queue.Add(&element, 1);
+  transport.Notify(0);
+  AwaitNeedsReset(transport);
+  transport.ResetQueue();
+  GUEST_CHECK(!transport.QueueEnabled());
+  transport.EnableQueue();
+  GUEST_CHECK(!transport.QueueEnabled());
+  AwaitNeedsReset(transport);
+}
+
+void NotificationDataOfNoQueue(VirtioTransport& transport) {
+  const Virtqueue queue(NegotiateFeatures(transport, kResetFeatures));
+  StartQueue(transport, queue);
+  for (uint16_t index : {1, 2, 0x3ff, 0x7fff, 0xffff}) {
+    transport.NotifyWithData({.vq_index = index, .next_wrap = true});
+  }
+}
+
 void EveryRegisterAtEveryWidth(VirtioTransport& transport) {
   transport.Scramble();
   transport.Unscramble();
@@ -207,6 +278,12 @@ constexpr struct {
     {"ring that is one endless chain", RingThatIsOneEndlessChain},
     {"queue that changes while it runs", QueueThatChangesWhileItRuns},
     {"reset while buffers are in flight", ResetWhileBuffersAreInFlight},
+    {"queue resets out of place", QueueResetsOutOfPlace},
+    {"queue resets while buffers are in flight",
+     QueueResetsWhileBuffersAreInFlight},
+    {"queue reset of a device that needs reset",
+     QueueResetOfADeviceThatNeedsReset},
+    {"notification data of no queue", NotificationDataOfNoQueue},
     {"every register at every width", EveryRegisterAtEveryWidth},
 };
 

@@ -6,6 +6,7 @@
 #include "devices/virtio/driver/driver_buffer.h"
 #include "devices/virtio/spec/device_id.h"
 #include "devices/virtio/spec/features.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "devices/virtio/spec/status.h"
 #include "tests/guest/boot_info.h"
 #include "tests/guest/console.h"
@@ -28,6 +29,7 @@ constexpr uint32_t kBytes = kElements * kElementSize;
 
 uint64_t g_bytes[kBytes / 8];
 bool g_poll = false;
+bool g_data = false;
 
 uint64_t WantedFeatures() {
   uint64_t wanted = FeatureBit(virtio::kFeatureVersion1);
@@ -39,6 +41,15 @@ uint64_t WantedFeatures() {
   }
   if (NumberOption("indirect", 1) != 0) {
     wanted |= FeatureBit(virtio::kFeatureIndirectDesc);
+  }
+  if (NumberOption("in_order", 0) != 0) {
+    wanted |= FeatureBit(virtio::kFeatureInOrder);
+  }
+  if (NumberOption("data", 0) != 0) {
+    wanted |= FeatureBit(virtio::kFeatureNotificationData);
+  }
+  if (NumberOption("reset", 0) != 0) {
+    wanted |= FeatureBit(virtio::kFeatureRingReset);
   }
   return wanted;
 }
@@ -53,6 +64,14 @@ void StartQueue(VirtioTransport& transport, const Virtqueue& queue) {
   transport.EnableQueue();
   GUEST_CHECK(transport.QueueEnabled());
   transport.WriteStatus(transport.Status() | virtio::kStatusDriverOk);
+}
+
+// virtio 1.4 §2.6.1.1 "Virtqueue Reset".
+void ResetQueue(VirtioTransport& transport) {
+  transport.SelectQueue(0);
+  transport.ResetQueue();
+  while (transport.QueueResetOngoing()) Pause();
+  GUEST_CHECK(!transport.QueueEnabled());
 }
 
 // Waits for the next used buffer and returns how much was written. `number`
@@ -83,7 +102,14 @@ void TakeOneBuffer(VirtioTransport& transport, Virtqueue& queue,
   if (!g_poll) GUEST_CHECK(!queue.EnableCallbacks());
   const uint16_t id = queue.Add(elements, kElements);
   GUEST_CHECK(id != virtio::kNoDriverBuffer);
-  if (queue.NeedsNotification()) transport.Notify(0);
+  if (queue.NeedsNotification()) {
+    if (g_data) {
+      transport.NotifyWithData(
+          virtio::DecodeNotificationData(queue.NotificationData()));
+    } else {
+      transport.Notify(0);
+    }
+  }
   const uint32_t length = AwaitUsed(queue, id, number);
   // "The device MUST place one or more random bytes into the buffer, but it MAY
   // use less than the entire buffer length." (§5.4.6.2)
@@ -99,12 +125,24 @@ void UseRng(VirtioTransport& transport, uint64_t rounds) {
   GUEST_CHECK(transport.DeviceId() == virtio::kDeviceIdEntropy);
   g_poll = Equal(Option("wait"), "poll");
   const uint64_t features = NegotiateFeatures(transport, WantedFeatures());
+  g_data = (features & FeatureBit(virtio::kFeatureNotificationData)) != 0;
+  const uint64_t buffers_per_reset =
+      (features & FeatureBit(virtio::kFeatureRingReset)) == 0
+          ? 0
+          : NumberOption("reset", 0);
   Virtqueue queue(features);
   transport.RouteInterrupts(kVector);
   if (g_poll) queue.DisableCallbacks();
   StartQueue(transport, queue);
   for (uint64_t number = 1; number <= rounds; ++number) {
     TakeOneBuffer(transport, queue, number);
+    if (buffers_per_reset != 0 && number % buffers_per_reset == 0) {
+      ResetQueue(transport);
+      queue = Virtqueue(features);
+      transport.RouteQueueInterrupt();
+      if (g_poll) queue.DisableCallbacks();
+      StartQueue(transport, queue);
+    }
   }
   GUEST_CHECK(!queue.broken());
   GUEST_CHECK((transport.Status() & virtio::kStatusDeviceNeedsReset) == 0);

@@ -10,7 +10,9 @@ namespace guest {
 // Drives an entropy device from reset to `rounds` buffers of random bytes,
 // virtio 1.4 §5.4 "Entropy Device". Features and the way of waiting are options
 // of the command line: ring=packed|split, event_idx=0|1, indirect=0|1,
-// wait=poll|interrupt. Ends the guest at the first thing that is not right.
+// in_order=0|1, data=0|1 (in notifications), reset=N (of the queue, after each
+// N buffers), wait=poll|interrupt. Ends the guest at the first thing that is
+// not right.
 void UseRng(VirtioTransport& transport, uint64_t rounds);
 
 }  // namespace guest

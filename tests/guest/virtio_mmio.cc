@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "devices/virtio/spec/mmio_registers.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "tests/guest/apic.h"
 #include "tests/guest/interrupts.h"
 #include "tests/guest/io.h"
@@ -73,8 +74,18 @@ void VirtioMmio::EnableQueue() { Write(virtio::kMmioQueueReady, 1); }
 
 bool VirtioMmio::QueueEnabled() { return Read(virtio::kMmioQueueReady) == 1; }
 
+void VirtioMmio::ResetQueue() { Write(virtio::kMmioQueueReset, 1); }
+
+bool VirtioMmio::QueueResetOngoing() {
+  return Read(virtio::kMmioQueueReset) != 0;
+}
+
 void VirtioMmio::Notify(uint32_t queue) {
   Write(virtio::kMmioQueueNotify, queue);
+}
+
+void VirtioMmio::NotifyWithData(const virtio::NotificationData& data) {
+  Write(virtio::kMmioQueueNotify, virtio::EncodeNotificationData(data));
 }
 
 void VirtioMmio::RouteInterrupts(uint8_t vector) {

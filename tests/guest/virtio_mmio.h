@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "devices/virtio/spec/notification_data.h"
 #include "tests/guest/virtio_transport.h"
 
 namespace guest {
@@ -27,8 +28,12 @@ class VirtioMmio final : public VirtioTransport {
                            uint64_t device) override;
   void EnableQueue() override;
   bool QueueEnabled() override;
+  void ResetQueue() override;
+  bool QueueResetOngoing() override;
   void Notify(uint32_t queue) override;
+  void NotifyWithData(const annulus::virtio::NotificationData& data) override;
   void RouteInterrupts(uint8_t vector) override;
+  void RouteQueueInterrupt() override {}  // The line is the device's.
   void Scramble() override;
   void Unscramble() override {}
 

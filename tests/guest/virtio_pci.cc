@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "devices/pci/config_registers.h"
+#include "devices/virtio/spec/notification_data.h"
 #include "devices/virtio/spec/pci_capability.h"
 #include "tests/guest/apic.h"
 #include "tests/guest/interrupts.h"
@@ -122,12 +123,28 @@ bool VirtioPci::QueueEnabled() {
   return MmioRead<uint16_t>(common_ + offsetof(Common, queue_enable)) == 1;
 }
 
-void VirtioPci::Notify(uint32_t queue) {
+void VirtioPci::ResetQueue() {
+  MmioWrite<uint16_t>(common_ + offsetof(Common, queue_reset), 1);
+}
+
+bool VirtioPci::QueueResetOngoing() {
+  return MmioRead<uint16_t>(common_ + offsetof(Common, queue_reset)) != 0;
+}
+
+uint64_t VirtioPci::NotifyAddress(uint32_t queue) {
   SelectQueue(queue);
   const uint16_t offset =
       MmioRead<uint16_t>(common_ + offsetof(Common, queue_notify_off));
-  MmioWrite<uint16_t>(notify_ + uint64_t{offset} * notify_multiplier_,
-                      static_cast<uint16_t>(queue));
+  return notify_ + uint64_t{offset} * notify_multiplier_;
+}
+
+void VirtioPci::Notify(uint32_t queue) {
+  MmioWrite<uint16_t>(NotifyAddress(queue), static_cast<uint16_t>(queue));
+}
+
+void VirtioPci::NotifyWithData(const virtio::NotificationData& data) {
+  MmioWrite<uint32_t>(NotifyAddress(data.vq_index),
+                      virtio::EncodeNotificationData(data));
 }
 
 void VirtioPci::RouteInterrupts(uint8_t vector) {
@@ -144,6 +161,10 @@ void VirtioPci::RouteInterrupts(uint8_t vector) {
   MmioWrite<uint16_t>(common_ + offsetof(Common, config_msix_vector), 0);
   GUEST_CHECK(
       MmioRead<uint16_t>(common_ + offsetof(Common, config_msix_vector)) == 0);
+  RouteQueueInterrupt();
+}
+
+void VirtioPci::RouteQueueInterrupt() {
   SelectQueue(0);
   MmioWrite<uint16_t>(common_ + offsetof(Common, queue_msix_vector), 1);
   GUEST_CHECK(

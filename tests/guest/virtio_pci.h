@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "devices/virtio/spec/notification_data.h"
 #include "tests/guest/pci.h"
 #include "tests/guest/virtio_transport.h"
 
@@ -29,15 +30,21 @@ class VirtioPci final : public VirtioTransport {
                            uint64_t device) override;
   void EnableQueue() override;
   bool QueueEnabled() override;
+  void ResetQueue() override;
+  bool QueueResetOngoing() override;
   void Notify(uint32_t queue) override;
+  void NotifyWithData(const annulus::virtio::NotificationData& data) override;
   // Vector 0 of the MSI-X table is configuration changes, 1 is queue 0.
   void RouteInterrupts(uint8_t vector) override;
+  void RouteQueueInterrupt() override;
   void Scramble() override;
   void Unscramble() override;
 
  private:
   // Address of the structure that the capability of `cfg_type` describes.
   uint64_t FindStructure(uint8_t cfg_type, uint32_t* capability) const;
+  // Where a notification of `queue` is stored; selects it.
+  uint64_t NotifyAddress(uint32_t queue);
   void SetUpMsixEntry(uint32_t entry, uint8_t vector) const;
 
   PciFunction function_;

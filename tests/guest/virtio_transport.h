@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "devices/virtio/spec/notification_data.h"
+
 namespace guest {
 
 // One virtio device as a driver reaches it, over MMIO or PCI: register accesses
@@ -24,11 +26,21 @@ class VirtioTransport {
   virtual void EnableQueue() = 0;
   virtual bool QueueEnabled() = 0;
 
+  // With VIRTIO_F_RING_RESET.
+  virtual void ResetQueue() = 0;
+  virtual bool QueueResetOngoing() = 0;
+
   virtual void Notify(uint32_t queue) = 0;
+  // With VIRTIO_F_NOTIFICATION_DATA.
+  virtual void NotifyWithData(
+      const annulus::virtio::NotificationData& data) = 0;
 
   // Before DRIVER_OK: used buffer notifications of queue 0 come as `vector`,
   // configuration changes as `vector` or the next one.
   virtual void RouteInterrupts(uint8_t vector) = 0;
+
+  // After a reset of queue 0, which makes the device forget it.
+  virtual void RouteQueueInterrupt() = 0;
 
   // Every register at every width and alignment, read and written.
   virtual void Scramble() = 0;

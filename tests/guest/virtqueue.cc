@@ -44,6 +44,7 @@ bool Has(uint64_t features, uint32_t bit) {
 Virtqueue::Virtqueue(uint64_t features)
     : packed_(Has(features, virtio::kFeatureRingPacked)) {
   const bool event_idx = Has(features, virtio::kFeatureEventIdx);
+  const bool in_order = Has(features, virtio::kFeatureInOrder);
   const bool indirect = Has(features, virtio::kFeatureIndirectDesc);
   if (packed_) {
     virtio::PackedDriverConfig config;
@@ -52,6 +53,7 @@ Virtqueue::Virtqueue(uint64_t features)
     config.device_event = As<virtio::PackedEventSuppression>(g_device);
     config.size = kSize;
     config.event_idx = event_idx;
+    config.in_order = in_order;
     config.slots = g_slots;
     if (indirect) {
       config.indirect_tables = As<virtio::PackedDescriptor>(g_tables);
@@ -66,6 +68,7 @@ Virtqueue::Virtqueue(uint64_t features)
     config.used = As<virtio::SplitUsedHeader>(g_device);
     config.size = kSize;
     config.event_idx = event_idx;
+    config.in_order = in_order;
     config.slots = g_slots;
     if (indirect) {
       config.indirect_tables = As<virtio::SplitDescriptor>(g_tables);
@@ -83,6 +86,11 @@ uint64_t Virtqueue::device_area() const { return AddressOf(g_device); }
 uint16_t Virtqueue::Add(const virtio::DriverElement* writable, uint32_t count) {
   return packed_ ? packed_driver_.Add(nullptr, 0, writable, count)
                  : split_driver_.Add(nullptr, 0, writable, count);
+}
+
+uint32_t Virtqueue::NotificationData() const {
+  return packed_ ? packed_driver_.NotificationData(0)
+                 : split_driver_.NotificationData(0);
 }
 
 bool Virtqueue::NeedsNotification() {

@@ -33,6 +33,9 @@ class Virtqueue {
   bool EnableCallbacks();
   bool broken() const;
 
+  // What a notification says now, with VIRTIO_F_NOTIFICATION_DATA.
+  uint32_t NotificationData() const;
+
   bool packed() const { return packed_; }
 
  private:

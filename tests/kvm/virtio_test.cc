@@ -97,8 +97,74 @@ TEST_P(TransportTest, FeaturesThatAreSwitchedOffAreNotOffered) {
   config.rng[0].virtio.packed = false;
   config.rng[0].virtio.event_idx = false;
   config.rng[0].virtio.indirect_desc = false;
+  config.rng[0].virtio.in_order = false;
   // The guest wants them all, and takes what is offered.
-  config.boot.cmdline += DeviceOptions(GetParam(), 0) + " ring=packed";
+  config.boot.cmdline +=
+      DeviceOptions(GetParam(), 0) + " ring=packed in_order=1";
+  const GuestResult result = RunGuest(config);
+  ExpectPass(result);
+  EXPECT_THAT(result.output, HasSubstr("features 0x100000000,"));
+}
+
+TEST_P(TransportTest, BuffersAreUsedInOrder) {
+  SKIP_WITHOUT_KVM();
+  for (const char* ring : {"packed", "split"}) {
+    for (const char* indirect : {"0", "1"}) {
+      VmConfig config = MicroguestConfig("rng");
+      AddRng(config, GetParam());
+      absl::StrAppend(&config.boot.cmdline, DeviceOptions(GetParam(), 0),
+                      " in_order=1 event_idx=0 rounds=50 ring=", ring,
+                      " indirect=", indirect);
+      const GuestResult result = RunGuest(config);
+      ExpectPass(result);
+      // VIRTIO_F_IN_ORDER is bit 35; VERSION_1 is bit 32, RING_PACKED bit 34.
+      EXPECT_THAT(result.output, testing::AnyOf(HasSubstr("features 0x9"),
+                                                HasSubstr("features 0xd")));
+    }
+  }
+}
+
+TEST_P(TransportTest, NotificationsMayCarryData) {
+  SKIP_WITHOUT_KVM();
+  for (const char* ring : {"packed", "split"}) {
+    for (const char* event_idx : {"0", "1"}) {
+      VmConfig config = MicroguestConfig("rng");
+      AddRng(config, GetParam());
+      absl::StrAppend(&config.boot.cmdline, DeviceOptions(GetParam(), 0),
+                      " data=1 rounds=50 ring=", ring,
+                      " event_idx=", event_idx);
+      const GuestResult result = RunGuest(config);
+      ExpectPass(result);
+      // VIRTIO_F_NOTIFICATION_DATA is bit 38.
+      EXPECT_THAT(result.output, HasSubstr("features 0x4"));
+    }
+  }
+}
+
+TEST_P(TransportTest, QueueIsResetAndUsedAgain) {
+  SKIP_WITHOUT_KVM();
+  for (const char* ring : {"packed", "split"}) {
+    for (const char* wait : {"poll", "interrupt"}) {
+      VmConfig config = MicroguestConfig("rng");
+      AddRng(config, GetParam());
+      absl::StrAppend(&config.boot.cmdline, DeviceOptions(GetParam(), 0),
+                      " rounds=21 reset=3 ring=", ring, " wait=", wait);
+      const GuestResult result = RunGuest(config);
+      ExpectPass(result);
+      // VIRTIO_F_RING_RESET is bit 40.
+      EXPECT_THAT(result.output, HasSubstr("features 0x10"));
+    }
+  }
+}
+
+TEST_P(TransportTest, FeaturesOfTheTransportMayBeSwitchedOff) {
+  SKIP_WITHOUT_KVM();
+  VmConfig config = MicroguestConfig("rng");
+  AddRng(config, GetParam());
+  config.rng[0].virtio.ring_reset = false;
+  config.rng[0].virtio.notification_data = false;
+  config.boot.cmdline += DeviceOptions(GetParam(), 0) +
+                         " data=1 reset=1 ring=split event_idx=0 indirect=0";
   const GuestResult result = RunGuest(config);
   ExpectPass(result);
   EXPECT_THAT(result.output, HasSubstr("features 0x100000000,"));

@@ -81,6 +81,11 @@ absl::Status ReadVirtio(const proto::VirtioConfig& message,
   if (message.has_indirect_desc()) {
     virtio.indirect_desc = message.indirect_desc();
   }
+  if (message.has_in_order()) virtio.in_order = message.in_order();
+  if (message.has_ring_reset()) virtio.ring_reset = message.ring_reset();
+  if (message.has_notification_data()) {
+    virtio.notification_data = message.notification_data();
+  }
   if (!message.has_transport()) return absl::OkStatus();
   switch (message.transport()) {
     case proto::VirtioConfig::PCI:
@@ -126,6 +131,9 @@ void WriteVirtio(const VirtioConfig& virtio, proto::VirtioConfig& message) {
   message.set_packed(virtio.packed);
   message.set_event_idx(virtio.event_idx);
   message.set_indirect_desc(virtio.indirect_desc);
+  message.set_in_order(virtio.in_order);
+  message.set_ring_reset(virtio.ring_reset);
+  message.set_notification_data(virtio.notification_data);
 }
 
 }  // namespace

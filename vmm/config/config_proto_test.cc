@@ -147,7 +147,8 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [kind, path] = console;
   const RngConfig entropy;
   [[maybe_unused]] const auto& [virtio] = entropy;
-  [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc] =
+  [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc,
+                                in_order, ring_reset, notification_data] =
       virtio;
 
   const auto fields = [](const Descriptor* type) {
@@ -159,7 +160,7 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::RngConfig::descriptor()), 1);
-  EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 4);
+  EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 7);
 }
 
 TEST(ConfigProtoTest, SizeInMibThatOverflowsIsRefused) {

@@ -49,6 +49,9 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_FALSE(config->rng[1].virtio.packed);
   EXPECT_FALSE(config->rng[1].virtio.event_idx);
   EXPECT_FALSE(config->rng[1].virtio.indirect_desc);
+  EXPECT_FALSE(config->rng[1].virtio.in_order);
+  EXPECT_FALSE(config->rng[1].virtio.ring_reset);
+  EXPECT_FALSE(config->rng[1].virtio.notification_data);
 }
 
 TEST(ConfigTextTest, TextFormatSetsEveryField) {
@@ -64,6 +67,7 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
       rng {
         virtio {
           transport: MMIO packed: false event_idx: false indirect_desc: false
+          in_order: false ring_reset: false notification_data: false
         }
       })",
                                  ConfigFormat::kTextProto, "F"));
@@ -80,7 +84,9 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
                "cmdline": "console=ttyS0"},
       "console": {"kind": "FILE", "path": "log"},
       "rng": [{}, {"virtio": {"transport": "MMIO", "packed": false,
-                              "event_idx": false, "indirectDesc": false}}]
+                              "event_idx": false, "indirectDesc": false,
+                              "inOrder": false, "ringReset": false,
+                              "notificationData": false}}]
       })",
                                  ConfigFormat::kJson, "F"));
 }
@@ -120,6 +126,9 @@ rng {
     packed: true
     event_idx: true
     indirect_desc: true
+    ring_reset: true
+    notification_data: true
+    in_order: true
   }
 }
 debug_exit: false

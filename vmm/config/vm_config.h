@@ -45,9 +45,12 @@ enum class TransportKind : uint8_t { kMmio, kPci };
 // Which features a virtio device offers; all that it implements by default.
 struct VirtioConfig {
   TransportKind transport = TransportKind::kPci;
-  bool packed = true;         // VIRTIO_F_RING_PACKED
-  bool event_idx = true;      // VIRTIO_F_EVENT_IDX
-  bool indirect_desc = true;  // VIRTIO_F_INDIRECT_DESC
+  bool packed = true;             // VIRTIO_F_RING_PACKED
+  bool event_idx = true;          // VIRTIO_F_EVENT_IDX
+  bool indirect_desc = true;      // VIRTIO_F_INDIRECT_DESC
+  bool in_order = true;           // VIRTIO_F_IN_ORDER
+  bool ring_reset = true;         // VIRTIO_F_RING_RESET
+  bool notification_data = true;  // VIRTIO_F_NOTIFICATION_DATA
 };
 
 // An entropy device, virtio 1.4 §5.4 "Entropy Device".

@@ -18,7 +18,8 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
       {.name = absl::StrCat("rng", index),
        .packed = config.virtio.packed,
        .event_idx = config.virtio.event_idx,
-       .indirect_desc = config.virtio.indirect_desc},
+       .indirect_desc = config.virtio.indirect_desc,
+       .in_order = config.virtio.in_order},
       log);
 }
 
@@ -30,25 +31,29 @@ absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
   for (size_t i = 0; i < config.rng.size(); ++i) {
     ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<virtio::VirtioDevice> device,
                              CreateRng(config.rng[i], i, surroundings.log));
-    ANNULUS_RETURN_IF_ERROR(self->Add(
-        std::move(device), config.rng[i].virtio.transport, surroundings));
+    ANNULUS_RETURN_IF_ERROR(
+        self->Add(std::move(device), config.rng[i].virtio, surroundings));
   }
   return self;
 }
 
 absl::Status VirtioDevices::Add(std::unique_ptr<virtio::VirtioDevice> device,
-                                TransportKind transport,
+                                const VirtioConfig& config,
                                 const VirtioSurroundings& surroundings) {
-  switch (transport) {
+  const virtio::TransportOptions options = {
+      .ring_reset = config.ring_reset,
+      .notification_data = config.notification_data};
+  switch (config.transport) {
     case TransportKind::kMmio:
-      return AddMmio(std::move(device), surroundings);
+      return AddMmio(std::move(device), options, surroundings);
     case TransportKind::kPci:
-      return AddPci(std::move(device), surroundings);
+      return AddPci(std::move(device), options, surroundings);
   }
   return absl::InvalidArgumentError("a virtio device of unknown transport");
 }
 
 absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
+                                   const virtio::TransportOptions& options,
                                    const VirtioSurroundings& surroundings) {
   const uint64_t index = pci_devices_.size();
   PciDevice added;
@@ -62,7 +67,8 @@ absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
            .bars = surroundings.bars,
            .notifications = surroundings.registrar},
           memory::GuestAddress(kPciWindow32.value() +
-                               index * virtio::PciTransport::kBarSize)));
+                               index * virtio::PciTransport::kBarSize),
+          options));
   // Device 0 is the host bridge itself.
   ANNULUS_RETURN_IF_ERROR(surroundings.pci.AddFunction(
       static_cast<uint32_t>(index) + 1, *added.transport));
@@ -72,6 +78,7 @@ absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
 
 absl::Status VirtioDevices::AddMmio(
     std::unique_ptr<virtio::VirtioDevice> device,
+    const virtio::TransportOptions& options,
     const VirtioSurroundings& surroundings) {
   const uint32_t index = static_cast<uint32_t>(mmio_devices_.size());
   if (index == kMaxVirtioMmioDevices) {
@@ -84,10 +91,10 @@ absl::Status VirtioDevices::AddMmio(
   MmioDevice added;
   added.device = std::move(device);
   ANNULUS_ASSIGN_OR_RETURN(added.line, IrqLine::Create(surroundings.vm, gsi));
-  ANNULUS_ASSIGN_OR_RETURN(
-      added.transport,
-      virtio::MmioTransport::Create(*added.device, surroundings.memory,
-                                    *added.line, surroundings.registrar, base));
+  ANNULUS_ASSIGN_OR_RETURN(added.transport,
+                           virtio::MmioTransport::Create(
+                               *added.device, surroundings.memory, *added.line,
+                               surroundings.registrar, base, options));
   ANNULUS_RETURN_IF_ERROR(surroundings.mmio.Add(
       base.value(), virtio::MmioTransport::kWindowSize, *added.transport));
   mmio_devices_.push_back(std::move(added));

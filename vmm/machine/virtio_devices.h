@@ -14,6 +14,7 @@
 #include "devices/virtio/device.h"
 #include "devices/virtio/transport/mmio_transport.h"
 #include "devices/virtio/transport/pci_transport.h"
+#include "devices/virtio/transport/transport_options.h"
 #include "memory/guest_memory.h"
 #include "vmm/acpi/acpi_config.h"
 #include "vmm/bus/address_bus.h"
@@ -64,11 +65,13 @@ class VirtioDevices {
   };
 
   absl::Status Add(std::unique_ptr<virtio::VirtioDevice> device,
-                   TransportKind transport,
+                   const VirtioConfig& config,
                    const VirtioSurroundings& surroundings);
   absl::Status AddMmio(std::unique_ptr<virtio::VirtioDevice> device,
+                       const virtio::TransportOptions& options,
                        const VirtioSurroundings& surroundings);
   absl::Status AddPci(std::unique_ptr<virtio::VirtioDevice> device,
+                      const virtio::TransportOptions& options,
                       const VirtioSurroundings& surroundings);
 
   std::vector<PciDevice> pci_devices_;
