@@ -5,8 +5,7 @@
 kernel=bzimage                          # Or bzimage_self, vmlinux.
 cpus=${LAB_CPUS:-1}
 memory=${LAB_MEMORY:-512M}
-rng='mmio pci'                          # One device each.
-rng_options=                            # As packed=off; behind each transport.
+rng='mmio pci'                          # One device each; as mmio,packed=off,event_idx=off.
 vmm_options=                            # More of annulus's own.
 time_limit=120                          # Seconds, for the emulated lab on a loaded machine.
 # Without the chatter of the kernel, whose every byte is an exit; its warnings stay.
@@ -17,9 +16,7 @@ cmdline() { echo "$base_cmdline"; }
 vmm_annulus() {
   # shellcheck disable=SC2086  # Options are words.
   set -- $vmm_options
-  for transport in $rng; do
-    set -- "$@" --rng "$transport${rng_options:+,$rng_options}"
-  done
+  for device in $rng; do set -- "$@" --rng "$device"; done
   exec timeout -s KILL "$time_limit" "$LAB/annulus" run \
     --kernel "$LAB/$kernel" --initrd "$LAB/initrd" --cmdline "$(cmdline)" \
     --cpus "$cpus" --memory "$memory" --console stdio --timings "$@"
@@ -27,14 +24,14 @@ vmm_annulus() {
 
 # The peer: the same guest under QEMU's microvm.
 vmm_qemu() {
-  packed=on
-  [ "$rng_options" = packed=off ] && packed=off
   set --
-  for transport in $rng; do
-    case $transport in
-      mmio) set -- "$@" -device "virtio-rng-device,packed=$packed" ;;
-      pci) set -- "$@" -device "virtio-rng-pci-non-transitional,packed=$packed" ;;
+  # Options have QEMU's names, but for one; defaults are not QEMU's. The last one counts.
+  for device in $rng; do
+    case $device in
+      mmio*) device=virtio-rng-device,packed=on${device#mmio} ;;
+      pci*) device=virtio-rng-pci-non-transitional,packed=on${device#pci} ;;
     esac
+    set -- "$@" -device "$(echo "$device" | sed s/ring_reset/queue_reset/)"
   done
   exec timeout -s KILL "$time_limit" "$LAB/qemu-system-x86_64" -L "$LAB/qemu-share" \
     -nodefaults -no-user-config -display none -no-reboot \

@@ -14,7 +14,9 @@ check() {
 }
 
 # The virtio entropy devices, in the order in which hw_random numbered them.
-rng_devices() { (cd /sys/bus/virtio/drivers/virtio_rng && ls -d virtio[0-9]*); }
+rng_devices() {
+  (cd /sys/bus/virtio/drivers/virtio_rng && ls -d virtio[0-9]*) | sort -t o -k 2 -n
+}
 
 # transport_of virtioN: pci or mmio, from where the device hangs in the tree.
 transport_of() {
@@ -34,9 +36,10 @@ interrupts_of() {
 # feature_of virtioN BIT: 1 if negotiated. sysfs prints bit 0 first.
 feature_of() { cut -c$(($2 + 1)) "/sys/bus/virtio/devices/$1/features"; }
 
-# Reads 16 bytes from /dev/hwrng through each entropy device and shows them; then some more, so
-# that the device has to interrupt: the driver keeps a few bytes in stock.
+# read_each_hwrng [KIB]: reads 16 bytes from /dev/hwrng through each entropy device and shows them;
+# then KIB, or 1, so that the device has to interrupt: the driver keeps a few bytes in stock.
 read_each_hwrng() {
+  kib=${1:-1}
   index=0
   for device in $(rng_devices); do
     before=$(interrupts_of "$device")
@@ -45,7 +48,10 @@ read_each_hwrng() {
     bytes=$(dd if=/dev/hwrng bs=1 count=16 2>/dev/null | hexdump -v -e '16/1 "%02x"')
     echo "hwrng over $(transport_of "$device") ($device): $bytes"
     [ ${#bytes} = 32 ] || fail "$device gave ${#bytes} hex digits"
-    dd if=/dev/hwrng of=/dev/null bs=64 count=8 2>/dev/null
+    dd if=/dev/hwrng of=/tmp/hwrng bs=64 count=$((kib * 16)) 2>/dev/null
+    [ "$(wc -c </tmp/hwrng)" = $((kib * 1024)) ] || fail "$device gave less than $kib KiB"
+    # Random bytes do not compress.
+    [ "$(gzip -c </tmp/hwrng | wc -c)" -gt $((kib * 1024)) ] || fail "$device repeats itself"
     [ "$(interrupts_of "$device")" -gt "$before" ] || fail "$device interrupted nobody"
     index=$((index + 1))
   done
