@@ -1,7 +1,7 @@
 // What a device's rings must survive, by the numbers of the project's list of
 // bad inputs (its parts B, C and D), each with how it broke real systems there.
 // Tests are named by item. Here are those that are the same for both formats;
-// bad_inputs_split_test.cc and bad_inputs_packed_test.cc have the rest.
+// bad_inputs_split_test.cc and bad_inputs_packed*_test.cc have the rest.
 //
 //   11 available index jumps            BadInputB11 (split)
 //   12 head or next beyond the size     BadInputB12 (split)
