@@ -138,7 +138,7 @@ void MeasureBatches(Driver& driver, Queue& queue, const Options& options) {
 
 void Run(const Options& options) {
   const memory::GuestRam ram =
-      memory::GuestRam::Create({.size = kRamBytes, .prefault = true}).value();
+      memory::GuestRam::Create({.size = kRamBytes}).value();
   const memory::GuestMemory memory =
       memory::GuestMemory::Create(ram.Regions()).value();
   uint8_t* host = ram.Regions()[0].host;
