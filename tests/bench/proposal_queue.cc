@@ -1,11 +1,12 @@
 #include "tests/bench/proposal_queue.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "devices/virtio/queue/ring_area.h"
 #include "devices/virtio/spec/features.h"
 #include "memory/shared_access.h"
 
@@ -29,22 +30,19 @@ absl::StatusOr<ProposalQueue> ProposalQueue::Create(
         absl::StrFormat("a proposed queue's size of %u is not in 1..%u",
                         config.size, kProposalMaxQueueSize));
   }
-  const std::optional<memory::GuestSpan> ring =
-      memory.Map(config.descriptor, config.size * kDescriptorBytes);
-  const std::optional<memory::GuestSpan> driver_event =
-      memory.Map(config.driver, sizeof(ProposalEvent));
-  const std::optional<memory::GuestSpan> device_event =
-      memory.Map(config.device, sizeof(ProposalEvent));
-  if (!ring.has_value() || !driver_event.has_value() ||
-      !device_event.has_value() || !config.descriptor.IsAligned(16) ||
-      !config.driver.IsAligned(4) || !config.device.IsAligned(4)) {
-    return absl::InvalidArgumentError(
-        "an area of a proposed queue is misaligned or not inside guest RAM");
-  }
   ProposalQueue queue(memory, config, offset);
-  queue.ring_ = *ring;
-  queue.driver_event_ = *driver_event;
-  queue.device_event_ = *device_event;
+  ANNULUS_ASSIGN_OR_RETURN(
+      queue.ring_, virtio::MapRingArea(memory, config.descriptor,
+                                       config.size * kDescriptorBytes, 16,
+                                       "proposed descriptor ring"));
+  ANNULUS_ASSIGN_OR_RETURN(
+      queue.driver_event_,
+      virtio::MapRingArea(memory, config.driver, sizeof(ProposalEvent), 4,
+                          "proposed driver event"));
+  ANNULUS_ASSIGN_OR_RETURN(
+      queue.device_event_,
+      virtio::MapRingArea(memory, config.device, sizeof(ProposalEvent), 4,
+                          "proposed device event"));
   return queue;
 }
 
@@ -70,23 +68,14 @@ void ProposalQueue::Expose() {
   // Release: pairs with the driver's acquire of these flags; the rest of the
   // batch and the buffers' bytes come before it.
   StoreWord(exposed_.slot(), first_word_, std::memory_order_release);
-  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) LogExposed();
-  // More than a lap without a question: there is nothing to tell apart.
-  undecided_ =
-      std::min(undecided_ + exposed_.DistanceTo(next_used_, size_), size_ + 1);
-  exposed_ = next_used_;
-}
-
-void ProposalQueue::LogExposed() const {
   const uint32_t count = exposed_.DistanceTo(next_used_, size_);
-  const uint32_t to_end = std::min(count, size_ - exposed_.slot());
-  // Neither sum wraps: the ring was mapped.
-  memory_->MarkDirty(memory::GuestAddress(ring_address_.value() +
-                                          exposed_.slot() * kDescriptorBytes),
-                     to_end * kDescriptorBytes);
-  if (count != to_end) {
-    memory_->MarkDirty(ring_address_, (count - to_end) * kDescriptorBytes);
+  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) {
+    virtio::MarkRingDirty(*memory_, ring_address_, kDescriptorBytes, size_,
+                          exposed_.slot(), count);
   }
+  // More than a lap without a question: there is nothing to tell apart.
+  undecided_ = std::min(undecided_ + count, size_ + 1);
+  exposed_ = next_used_;
 }
 
 // Hot.

@@ -78,7 +78,6 @@ class ProposalQueue {
         slot * kDescriptorBytes + offsetof(ProposalDescriptor, word), word,
         order);
   }
-  ABSL_ATTRIBUTE_COLD void LogExposed() const;
   void StoreDeviceEvent(uint16_t idx, uint16_t flags);
 
   // Constant after Create().

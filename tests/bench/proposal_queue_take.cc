@@ -8,14 +8,13 @@
 
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
-#include "absl/types/span.h"
 #include "base/check.h"
 #include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/descriptor_words.h"
 #include "devices/virtio/queue/violation.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_span.h"
-#include "memory/little_endian.h"
 #include "tests/bench/proposal_batch.h"
 #include "tests/bench/proposal_chain.h"
 #include "tests/bench/proposal_queue.h"
@@ -26,28 +25,12 @@ namespace {
 
 using virtio::Violation;
 
-constexpr size_t kDescriptorBytes = sizeof(ProposalDescriptor);
-
 // A buffer without these is the one descriptor, all of it.
 constexpr uint16_t kLong = kProposalNext | kProposalIndirect | kProposalOffset;
 
-// Hot. Copies a descriptor out. Relaxed: ordered by the acquire of the first
-// descriptor's flags.
-ProposalDescriptor Load(const memory::GuestSpan& ring, size_t slot) {
-  return {.addr = ring.Load<uint64_t>(slot * kDescriptorBytes,
-                                      std::memory_order_relaxed),
-          .word = ring.Load<uint64_t>(
-              slot * kDescriptorBytes + offsetof(ProposalDescriptor, word),
-              std::memory_order_relaxed)};
-}
-
-ProposalDescriptor LoadUnaligned(const memory::GuestSpan& table, size_t slot) {
-  uint8_t bytes[kDescriptorBytes];
-  table.CopyOut(slot * kDescriptorBytes, absl::MakeSpan(bytes));
-  memory::Le64 words[2];
-  static_assert(sizeof(words) == sizeof(bytes));
-  __builtin_memcpy(static_cast<void*>(words), bytes, sizeof(bytes));
-  return {.addr = words[0], .word = words[1]};
+// What the two formats copy out by the same loads, in this one's words.
+ProposalDescriptor ToProposal(const virtio::DescriptorWords& words) {
+  return {.addr = words.addr, .word = words.rest};
 }
 
 }  // namespace
@@ -160,7 +143,8 @@ Violation ProposalQueue::CollectList(uint64_t first_word,
   const uint32_t limit = std::min(size_ - occupied(), chain.max_descriptors());
   ProposalCounter position = next_available_;
   for (uint32_t seen = 1; seen <= limit; ++seen) {
-    ProposalDescriptor descriptor = Load(ring_, position.slot());
+    ProposalDescriptor descriptor =
+        ToProposal(virtio::LoadDescriptor(ring_, position.slot()));
     if (seen == 1) descriptor.word = first_word;  // Looked at already.
     const uint16_t flags = descriptor.flags();
     if (ABSL_PREDICT_FALSE((flags & kProposalHw) == 0)) {
@@ -203,7 +187,7 @@ Violation ProposalQueue::CollectIndirect(uint64_t addr, uint32_t bytes,
   const bool aligned = address.IsAligned(sizeof(uint64_t));
   for (uint32_t i = 0; i < entries; ++i) {
     const ProposalDescriptor descriptor =
-        aligned ? Load(*table, i) : LoadUnaligned(*table, i);
+        ToProposal(virtio::LoadIndirectDescriptor(*table, aligned, i));
     // The proposal has DESC_F_WRITE alone valid in a table; DESC_F_OFFSET is
     // taken as well, or buffers in tables could not have it at all.
     const Violation violation =

@@ -92,23 +92,14 @@ void PackedQueue::Expose() {
   ring_.Store<uint64_t>(
       exposed_.offset * kDescriptorBytes + offsetof(PackedDescriptor, len),
       first_word_, std::memory_order_release);
-  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) LogExposed();
-  // More than a lap without a question: there is nothing to tell apart.
-  undecided_ = std::min<uint32_t>(
-      undecided_ + exposed_.DistanceTo(next_used_, size_), size_ + 1);
-  exposed_ = next_used_;
-}
-
-void PackedQueue::LogExposed() const {
   const uint32_t count = exposed_.DistanceTo(next_used_, size_);
-  const uint32_t to_end = std::min<uint32_t>(count, size_ - exposed_.offset);
-  // Neither sum wraps: the ring was mapped.
-  memory_->MarkDirty(memory::GuestAddress(ring_address_.value() +
-                                          exposed_.offset * kDescriptorBytes),
-                     to_end * kDescriptorBytes);
-  if (count != to_end) {
-    memory_->MarkDirty(ring_address_, (count - to_end) * kDescriptorBytes);
+  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) {
+    MarkRingDirty(*memory_, ring_address_, kDescriptorBytes, size_,
+                  exposed_.offset, count);
   }
+  // More than a lap without a question: there is nothing to tell apart.
+  undecided_ = std::min<uint32_t>(undecided_ + count, size_ + 1);
+  exposed_ = next_used_;
 }
 
 // Hot.

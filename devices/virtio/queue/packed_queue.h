@@ -126,7 +126,6 @@ class PackedQueue {
   }
   void PushInOrder(PackedPosition position, const DescriptorChain& chain,
                    uint32_t written);
-  ABSL_ATTRIBUTE_COLD void LogExposed() const;
   void StageUsed(PackedPosition position, uint16_t id, uint32_t written);
   void StoreDeviceEvent(uint16_t desc, uint16_t flags);
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "memory/guest_address.h"
@@ -19,6 +20,14 @@ absl::StatusOr<memory::GuestSpan> MapRingArea(const memory::GuestMemory& memory,
                                               uint32_t bytes,
                                               uint32_t alignment,
                                               absl::string_view name);
+
+// Marks `count` elements of a ring, from `slot` on and around its end, in the
+// dirty log. `first` is where element 0 of the `size` lies, in an area that was
+// mapped, so that no sum wraps. REQUIRES: slot < size, count <= size.
+ABSL_ATTRIBUTE_COLD void MarkRingDirty(const memory::GuestMemory& memory,
+                                       memory::GuestAddress first,
+                                       uint32_t element_bytes, uint32_t size,
+                                       uint32_t slot, uint32_t count);
 
 }  // namespace annulus::virtio
 

@@ -101,27 +101,16 @@ void SplitQueue::Expose() {
   // bytes in the buffers come before it.
   used_.Store<uint16_t>(kIndexOffset, published_used_,
                         std::memory_order_release);
-  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) LogExposed(start);
-  // Beyond 2^16 every event was passed, and there is nothing to count.
-  undecided_ = std::min<uint32_t>(
-      undecided_ + static_cast<uint16_t>(published_used_ - start),
-      UINT16_MAX + 1);
-}
-
-void SplitQueue::LogExposed(uint16_t start) const {
-  memory_->MarkDirty(used_address_, sizeof(SplitUsedHeader));
   const uint32_t count = static_cast<uint16_t>(published_used_ - start);
-  const uint32_t slot = start & (size_ - 1);
-  const uint32_t to_end = std::min<uint32_t>(count, size_ - slot);
-  // Neither sum wraps: the ring was mapped.
-  const uint64_t entries = used_address_.value() + sizeof(SplitUsedHeader);
-  memory_->MarkDirty(
-      memory::GuestAddress(entries + slot * sizeof(SplitUsedElement)),
-      to_end * sizeof(SplitUsedElement));
-  if (count != to_end) {
-    memory_->MarkDirty(memory::GuestAddress(entries),
-                       (count - to_end) * sizeof(SplitUsedElement));
+  if (ABSL_PREDICT_FALSE(memory_->logs_writes())) {
+    memory_->MarkDirty(used_address_, sizeof(SplitUsedHeader));
+    const memory::GuestAddress first(used_address_.value() +
+                                     sizeof(SplitUsedHeader));
+    MarkRingDirty(*memory_, first, sizeof(SplitUsedElement), size_,
+                  start & (size_ - 1u), count);
   }
+  // Beyond 2^16 every event was passed, and there is nothing to count.
+  undecided_ = std::min<uint32_t>(undecided_ + count, UINT16_MAX + 1);
 }
 
 // Hot.

@@ -117,7 +117,6 @@ class SplitQueue {
                             uint32_t seen, DescriptorChain& chain) const;
   void PushInOrder(uint16_t index, const DescriptorChain& chain,
                    uint32_t written);
-  ABSL_ATTRIBUTE_COLD void LogExposed(uint16_t start) const;
   void StageUsed(uint16_t index, uint16_t id, uint32_t written);
 
   // Constant after Create().
