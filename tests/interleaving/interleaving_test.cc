@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/interleaving/scenario.h"
+#include "tests/rings/sanitizer.h"
 
 // Every interleaving of the real queues and drivers, ring by ring; each test
 // prints what it covered. Set ANNULUS_INTERLEAVING_SOAK for rings of 3 and 4 on
@@ -20,20 +21,8 @@ void PrintTo(const Scenario& scenario, std::ostream* os) {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ANNULUS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ANNULUS_SANITIZED 1
-#endif
-#endif
-
 // Who looks for mistakes of the checker's own need not see every ring.
-#ifdef ANNULUS_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
+using virtio::kSanitizer;
 
 constexpr size_t kMaxStates = 4'000'000;
 constexpr size_t kSoakStates = 60'000'000;
@@ -72,7 +61,7 @@ std::vector<Scenario> Free() {
     s.device_polls = true;
     all.push_back(s);
   }
-  if (kSanitized) return all;
+  if (kSanitizer) return all;
   for (const Scenario& mode : Modes(2)) all.push_back(mode);
   return all;
 }
@@ -81,7 +70,7 @@ std::vector<Scenario> Free() {
 std::vector<Scenario> Habits() {
   std::vector<Scenario> all;
   for (const Scenario& mode : Modes(2)) {
-    if (kSanitized || mode.driver_event_idx != mode.device_event_idx) continue;
+    if (kSanitizer || mode.driver_event_idx != mode.device_event_idx) continue;
     Scenario s = mode;
     s.device_stops = true;
     all.push_back(s);
@@ -103,7 +92,7 @@ std::vector<Scenario> Chains() {
   std::vector<Scenario> all;
   for (const uint16_t size : {2, 3, 4}) {
     for (const Scenario& mode : Modes(size)) {
-      if (kSanitized && size > 2) continue;
+      if (kSanitizer && size > 2) continue;
       Scenario s = mode;
       s.shape = Shape::kPair;
       // In twos, this many wrap a ring of 4 twice.
@@ -115,7 +104,7 @@ std::vector<Scenario> Chains() {
       if (size == 3) s.batch = 2;
       if (size < 4) all.push_back(s);
       s.shape = Shape::kIndirect;
-      if (size == 2 && !kSanitized) all.push_back(s);
+      if (size == 2 && !kSanitizer) all.push_back(s);
     }
   }
   return all;
@@ -126,7 +115,7 @@ std::vector<Scenario> Batches() {
   std::vector<Scenario> all;
   for (const uint16_t size : {3, 4}) {
     for (const Scenario& mode : Modes(size)) {
-      if (kSanitized || mode.driver_event_idx != mode.device_event_idx) {
+      if (kSanitizer || mode.driver_event_idx != mode.device_event_idx) {
         continue;
       }
       // Rings of 4: with flags in a single size, for time's sake.
@@ -149,8 +138,8 @@ std::vector<Scenario> Extensions() {
   for (const uint16_t size : {1, 2, 3, 4}) {
     for (const Scenario& mode : Modes(size)) {
       if (mode.driver_event_idx != mode.device_event_idx) continue;
-      if (size > 2 && (kSanitized || !mode.driver_event_idx)) continue;
-      if (size > 1 && kSanitized) continue;
+      if (size > 2 && (kSanitizer || !mode.driver_event_idx)) continue;
+      if (size > 1 && kSanitizer) continue;
       Scenario s = mode;
       if (size > 2) {
         s.batch = size - 1;
@@ -229,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(Batches, InterleavingTest,
 // each side gets to the same points with it and without.
 TEST(ReductionTest, LeavesOutNothingThatASideCouldSee) {
   std::vector<Scenario> scenarios = Modes(1);
-  if (!kSanitized) {
+  if (!kSanitizer) {
     for (Scenario scenario : Modes(2)) {
       scenario.buffers = 3;
       if (!scenario.packed) scenarios.push_back(scenario);

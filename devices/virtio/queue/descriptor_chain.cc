@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
 #include "devices/virtio/queue/queue_state.h"
 
 namespace annulus::virtio {
@@ -17,24 +18,30 @@ void DescriptorChain::LogWritten(const memory::GuestMemory& memory,
   }
 }
 
-Violation DescriptorChain::Resume(const memory::GuestMemory& memory,
-                                  const ChainState& state) {
+absl::Status DescriptorChain::Resume(const memory::GuestMemory& memory,
+                                     const ChainState& state) {
+  const auto fail = [this](Violation violation) {
+    Clear();
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a saved chain cannot be resumed: %s",
+                        ViolationToStatus(violation).message()));
+  };
   Clear();
   if (state.readable.size() > max_descriptors_ ||
       state.writable.size() > max_descriptors_ - state.readable.size()) {
-    return Violation::kChainTooLong;
+    return fail(Violation::kChainTooLong);
   }
   for (const bool writable : {false, true}) {
     for (const ElementState& element :
          writable ? state.writable : state.readable) {
       const Violation violation =
           Append(memory, element.address, element.bytes, writable);
-      if (violation != Violation::kNone) return violation;
+      if (violation != Violation::kNone) return fail(violation);
     }
   }
   id_ = state.id;
   ring_descriptors_ = state.ring_descriptors;
-  return Violation::kNone;
+  return absl::OkStatus();
 }
 
 }  // namespace annulus::virtio

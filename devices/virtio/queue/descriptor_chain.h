@@ -7,6 +7,7 @@
 
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/checked_math.h"
@@ -98,8 +99,10 @@ class DescriptorChain {
   uint32_t max_descriptors() const { return max_descriptors_; }
 
   // Cold. Fills the chain from saved, untrusted elements instead of
-  // descriptors; the same rules hold.
-  Violation Resume(const memory::GuestMemory& memory, const ChainState& state);
+  // descriptors; the same rules hold. InvalidArgument, and the chain is empty,
+  // where they are broken.
+  absl::Status Resume(const memory::GuestMemory& memory,
+                      const ChainState& state);
 
   void Clear() {
     count_ = readable_count_ = 0;

@@ -16,20 +16,11 @@ absl::StatusOr<PackedQueue> PackedQueue::Create(
     const memory::GuestMemory& memory, const QueueConfig& config,
     const QueueState& state) {
   ANNULUS_ASSIGN_OR_RETURN(PackedQueue queue, Create(memory, config));
-  if (!state.packed || state.size != config.size) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the saved queue is a %s one of size %u, not packed of size %u",
-        state.packed ? "packed" : "split", state.size, config.size));
-  }
+  ANNULUS_RETURN_IF_ERROR(CheckQueueState(state, /*packed=*/true, config.size));
   if (state.next_available >= state.size || state.next_used >= state.size) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the saved offsets %u and %u are not in a packed ring of size %u",
         state.next_available, state.next_used, state.size));
-  }
-  if (!IsKnownViolation(state.violation)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the saved violation %u does not exist",
-                        static_cast<unsigned>(state.violation)));
   }
   queue.next_available_ = {state.next_available, state.available_wrap};
   queue.next_used_ = {state.next_used, state.used_wrap};
@@ -68,13 +59,7 @@ absl::Status PackedQueue::ResumeChain(const ChainState& state,
         "a saved chain has %u descriptors in the ring, where %u are in flight",
         state.ring_descriptors, unresumed_));
   }
-  const Violation violation = chain.Resume(*memory_, state);
-  if (violation != Violation::kNone) {
-    chain.Clear();
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a saved chain cannot be resumed: %s",
-                        ViolationToStatus(violation).message()));
-  }
+  ANNULUS_RETURN_IF_ERROR(chain.Resume(*memory_, state));
   PackedPosition start = next_used_;
   start.Advance(occupied() - unresumed_, size_);
   chain.order_ = start.offset;

@@ -1,5 +1,6 @@
 #include "devices/virtio/queue/queue_state.h"
 
+#include "absl/strings/str_format.h"
 #include "base/check.h"
 
 namespace annulus::virtio {
@@ -23,8 +24,20 @@ ChainState SaveChain(const DescriptorChain& chain) {
   return state;
 }
 
-bool IsKnownViolation(Violation violation) {
-  return violation <= Violation::kLast;
+absl::Status CheckQueueState(const QueueState& state, bool packed,
+                             uint16_t size) {
+  if (state.packed != packed || state.size != size) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the saved queue is a %s one of size %u, not %s of size %u",
+        state.packed ? "packed" : "split", state.size,
+        packed ? "packed" : "split", size));
+  }
+  if (state.violation > Violation::kLast) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the saved violation %u does not exist",
+                        static_cast<unsigned>(state.violation)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace annulus::virtio

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/violation.h"
 
@@ -56,8 +57,10 @@ struct QueueState {
 // Cold; allocates. REQUIRES: chain.pending().
 ChainState SaveChain(const DescriptorChain& chain);
 
-// True if `violation` has a value that the type knows.
-bool IsKnownViolation(Violation violation);
+// Cold. Of an untrusted state, what both formats check alike: InvalidArgument
+// if it is not of this format and size, or has a violation that does not exist.
+absl::Status CheckQueueState(const QueueState& state, bool packed,
+                             uint16_t size);
 
 }  // namespace annulus::virtio
 

@@ -16,16 +16,8 @@ absl::StatusOr<SplitQueue> SplitQueue::Create(const memory::GuestMemory& memory,
                                               const QueueConfig& config,
                                               const QueueState& state) {
   ANNULUS_ASSIGN_OR_RETURN(SplitQueue queue, Create(memory, config));
-  if (state.packed || state.size != config.size) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the saved queue is a %s one of size %u, not split of size %u",
-        state.packed ? "packed" : "split", state.size, config.size));
-  }
-  if (!IsKnownViolation(state.violation)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the saved violation %u does not exist",
-                        static_cast<unsigned>(state.violation)));
-  }
+  ANNULUS_RETURN_IF_ERROR(
+      CheckQueueState(state, /*packed=*/false, config.size));
   const uint16_t in_flight =
       static_cast<uint16_t>(state.next_available - state.next_used);
   if (in_flight > state.size) {
@@ -62,13 +54,7 @@ absl::Status SplitQueue::ResumeChain(const ChainState& state,
         absl::StrFormat("a saved chain's head %u is not in a queue of size %u",
                         state.id, size_));
   }
-  const Violation violation = chain.Resume(*memory_, state);
-  if (violation != Violation::kNone) {
-    chain.Clear();
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a saved chain cannot be resumed: %s",
-                        ViolationToStatus(violation).message()));
-  }
+  ANNULUS_RETURN_IF_ERROR(chain.Resume(*memory_, state));
   chain.order_ = static_cast<uint16_t>(next_available_ - unresumed_);
   chain.pending_ = true;
   --unresumed_;
