@@ -16,8 +16,10 @@ L1_SILENCE=60
 L1_LIVES=3
 L1_ACCEL=${L1_ACCEL:-tcg,thread=multi}
 # Without XSAVE: TCG lets a guest's XSETBV past SVM's intercept, so KVM in L1 would not know what
-# its guest's XCR0 is, and guests warn, or die at random.
-L1_CPU=${L1_CPU:-EPYC-v2,+svm,-xsave}
+# its guest's XCR0 is, and guests warn, or die at random. Without NPT, so that KVM in L1 shadows its
+# guests' page tables: QEMU 7.2's own nested paging gives a guest page faults at pages that are there,
+# and about one in four dies of it (a triple fault), or hangs on the fault for good.
+L1_CPU=${L1_CPU:-EPYC-v2,+svm,-xsave,-npt}
 L1_SMP=${L1_SMP:-2}
 # MiB. More than the largest guest of a scenario; the host is asked only for what is touched.
 L1_MEMORY=${L1_MEMORY:-6144}
