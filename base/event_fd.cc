@@ -24,9 +24,9 @@ void EventFd::Signal() const {
       ::write(fd_.get(), &one, sizeof(one));
 }
 
-bool EventFd::Drain() const {
+uint64_t EventFd::Drain() const {
   uint64_t count = 0;
-  return ::read(fd_.get(), &count, sizeof(count)) == sizeof(count);
+  return ::read(fd_.get(), &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
 }  // namespace annulus

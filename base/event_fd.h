@@ -1,6 +1,7 @@
 #ifndef BASE_EVENT_FD_H_
 #define BASE_EVENT_FD_H_
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -9,7 +10,7 @@
 namespace annulus {
 
 // An eventfd(2) used as a doorbell: any number of Signal() calls before a
-// Drain() count as one.
+// Drain() wake once.
 //
 // Threads: Signal() and Drain() from any thread, also another process's.
 class EventFd {
@@ -24,8 +25,8 @@ class EventFd {
   // that case is ignored.
   void Signal() const;
 
-  // Takes the count back to zero. True if it had been signalled.
-  bool Drain() const;
+  // Takes the count back to zero, and returns it: how often it was signalled.
+  uint64_t Drain() const;
 
   int fd() const { return fd_.get(); }
 

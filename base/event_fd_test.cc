@@ -11,11 +11,11 @@ namespace {
 
 TEST(EventFdTest, ManySignalsDrainAsOne) {
   const EventFd event = EventFd::Create().value();
-  EXPECT_FALSE(event.Drain());
+  EXPECT_EQ(event.Drain(), 0u);
   event.Signal();
   event.Signal();
-  EXPECT_TRUE(event.Drain());
-  EXPECT_FALSE(event.Drain());
+  EXPECT_GE(event.Drain(), 1u);
+  EXPECT_EQ(event.Drain(), 0u);
 }
 
 TEST(EventFdTest, SaturatedCounterNeitherBlocksNorLosesTheSignal) {
@@ -24,7 +24,7 @@ TEST(EventFdTest, SaturatedCounterNeitherBlocksNorLosesTheSignal) {
   ASSERT_EQ(::write(event.fd(), &nearly_full, sizeof(nearly_full)),
             ssize_t{sizeof(nearly_full)});
   event.Signal();
-  EXPECT_TRUE(event.Drain());
+  EXPECT_GE(event.Drain(), 1u);
 }
 
 }  // namespace

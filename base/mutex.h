@@ -14,7 +14,8 @@ namespace annulus {
 // ThreadSanitizer, which therefore does not see absl::Mutex synchronize and
 // reports every field that it guards. pthread mutexes it does see.
 //
-// Never taken on the path of a packet; see ARCHITECTURE.md "Threads".
+// Never taken on the path of a packet, but for frames that receive-side scaling
+// moves to another queue; see ARCHITECTURE.md "Threads".
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
