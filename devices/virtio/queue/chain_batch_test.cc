@@ -1,5 +1,7 @@
 #include "devices/virtio/queue/chain_batch.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "absl/types/span.h"
 #include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/queue/chain_bytes.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/violation.h"
 #include "devices/virtio/queue/virtqueue.h"
@@ -149,6 +152,56 @@ TEST_P(ChainBatchTest, PublishAfterManyLapsOfExposeNotifies) {
     ASSERT_TRUE(driver_.GetUsed().has_value());
   }
   EXPECT_TRUE(queue_.Publish());
+}
+
+// A device that keeps chains sees all of them, in order and whole, however many
+// it releases at a time.
+TEST_P(ChainBatchTest, KeptChainsStayAsTheyAreWhenMoreAreTaken) {
+  ChainBatch batch(/*max_chains=*/6, /*max_descriptors=*/kSize);
+  uint32_t seed = 1;
+  int offered = 0;
+  int served = 0;
+  for (int step = 0; step < 2000; ++step) {
+    seed = seed * 1664525 + 1013904223;
+    for (uint32_t i = 0; i < (seed >> 28) % 4; ++i) {
+      // The number, in one to three elements.
+      FakeDriver::ChainBuilder builder = driver_.Chain();
+      builder.Readable(std::string(1 + offered % 100, 'x'));
+      for (int extra = 0; extra < offered % 3; ++extra) builder.Readable("y");
+      if (!builder.Offer().has_value()) break;
+      ++offered;
+    }
+    const size_t before = batch.chains().size();
+    const uint32_t more = queue_.TakeMore(batch);
+    ASSERT_EQ(batch.chains().size(), before + more);
+    for (size_t i = 0; i < batch.chains().size(); ++i) {
+      const int number = served + static_cast<int>(i);
+      const DescriptorChain& chain = batch.chains()[i];
+      ASSERT_TRUE(chain.pending());
+      ASSERT_EQ(ReadAll(chain), std::string(1 + number % 100, 'x') +
+                                    std::string(number % 3, 'y'));
+    }
+    const uint32_t done = std::min<uint32_t>(
+        (seed >> 20) % 5, static_cast<uint32_t>(batch.chains().size()));
+    for (uint32_t i = 0; i < done; ++i) queue_.Push(batch.chains()[i], 0);
+    batch.Release(done);
+    served += static_cast<int>(done);
+    (void)queue_.Publish();
+    (void)CountUsed();
+  }
+  EXPECT_TRUE(queue_.ok());
+  EXPECT_GT(served, 1500);
+}
+
+TEST_P(ChainBatchTest, AnAbandonedBatchIsEmpty) {
+  ChainBatch batch(4, kSize);
+  Offer(2);
+  ASSERT_EQ(queue_.TakeMore(batch), 1u);
+  batch.Abandon();
+  EXPECT_TRUE(batch.chains().empty());
+  Offer(3);
+  ASSERT_EQ(queue_.TakeMore(batch), 1u);
+  EXPECT_EQ(batch.chains()[0].readable_bytes(), 3u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, ChainBatchTest, testing::Bool(),

@@ -37,15 +37,28 @@ bool PackedQueue::Pop(DescriptorChain& chain) {
 // Hot.
 uint32_t PackedQueue::Take(ChainBatch& batch) {
   batch.Clear();
+  return Fill(batch);
+}
+
+// Hot.
+uint32_t PackedQueue::TakeMore(ChainBatch& batch) {
+  batch.MakeRoom();
+  return Fill(batch);
+}
+
+// Hot. Adds to what the batch has; returns how many it added.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint32_t PackedQueue::Fill(
+    ChainBatch& batch) {
+  const uint32_t before = batch.count_;
   TakeRun(batch);
   while (DescriptorChain* chain = batch.Next()) {
     // Where the rest of the batch's room is too small for a chain, the chain
-    // waits for the next batch, which will tell whether it is too long at all.
-    if (!TakeNext(*chain, /*may_wait=*/batch.count_ != 0)) break;
+    // waits for an empty batch, which will tell whether it is too long at all.
+    if (!TakeNext(*chain, /*may_wait=*/!batch.empty())) break;
     batch.Commit();
     TakeRun(batch);
   }
-  return batch.count_;
+  return batch.count_ - before;
 }
 
 // Hot. Takes available buffers of one descriptor each, the common case, up to

@@ -54,6 +54,10 @@ class SplitQueue {
   // queue are taken. REQUIRES: none of the batch is pending.
   [[nodiscard]] uint32_t Take(ChainBatch& batch);
 
+  // Hot. The same, but adds to what is in the batch already; returns how many
+  // it added. 0 while HasAvailable(): the batch has no room for the next chain.
+  uint32_t TakeMore(ChainBatch& batch);
+
   // Hot. Gives a popped `chain` back with `written` bytes, cut to what it can
   // hold; the driver sees it after Publish(). The order may differ from that of
   // Pop(), unless VIRTIO_F_IN_ORDER was negotiated, which REQUIRES it.
@@ -64,9 +68,12 @@ class SplitQueue {
   [[nodiscard]] bool Publish();
 
   // Hot. Publish() without the question, which costs a full fence: for a driver
-  // that cannot be notified, as it gave no vector or call eventfd and polls.
-  // The next Publish() asks for these chains too.
+  // that cannot be notified, as it gave no vector or call eventfd and polls, or
+  // that is asked later: the next Publish() asks for these chains too.
   void Expose();
+
+  // Hot. How many descriptors or elements were exposed since the last decision.
+  uint32_t undecided() const { return undecided_; }
 
   // Hot. Asks the driver for a notification at the next available buffer. True
   // if a buffer is available already, perhaps without one: pop it, do not
@@ -110,6 +117,7 @@ class SplitQueue {
 
   bool FetchAvailableIndex();
   bool TakeNext(DescriptorChain& chain, bool may_wait);
+  uint32_t Fill(ChainBatch& batch);
   void TakeRun(ChainBatch& batch);
   Violation CollectList(DescriptorWords descriptor,
                         DescriptorChain& chain) const;

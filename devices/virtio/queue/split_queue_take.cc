@@ -53,14 +53,27 @@ bool SplitQueue::Pop(DescriptorChain& chain) {
 // Hot.
 uint32_t SplitQueue::Take(ChainBatch& batch) {
   batch.Clear();
+  return Fill(batch);
+}
+
+// Hot.
+uint32_t SplitQueue::TakeMore(ChainBatch& batch) {
+  batch.MakeRoom();
+  return Fill(batch);
+}
+
+// Hot. Adds to what the batch has; returns how many it added.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint32_t SplitQueue::Fill(
+    ChainBatch& batch) {
+  const uint32_t before = batch.count_;
   while (DescriptorChain* chain = batch.Next()) {
     // Where the rest of the batch's room is too small for a chain, the chain
-    // waits for the next batch, which will tell whether it is too long at all.
-    if (!TakeNext(*chain, /*may_wait=*/batch.count_ != 0)) break;
+    // waits for an empty batch, which will tell whether it is too long at all.
+    if (!TakeNext(*chain, /*may_wait=*/!batch.empty())) break;
     batch.Commit();
     TakeRun(batch);
   }
-  return batch.count_;
+  return batch.count_ - before;
 }
 
 // Hot. Takes buffers of one descriptor each, the common case, up to anything

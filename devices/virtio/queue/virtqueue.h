@@ -83,6 +83,9 @@ class Virtqueue {
   [[nodiscard]] uint32_t Take(ChainBatch& batch) {
     return Visit([&](auto& queue) { return queue.Take(batch); });
   }
+  uint32_t TakeMore(ChainBatch& batch) {
+    return Visit([&](auto& queue) { return queue.TakeMore(batch); });
+  }
   void Push(DescriptorChain& chain, uint32_t written) {
     Visit([&](auto& queue) { queue.Push(chain, written); });
   }
@@ -91,6 +94,9 @@ class Virtqueue {
   }
   void Expose() {
     Visit([](auto& queue) { queue.Expose(); });
+  }
+  uint32_t undecided() const {
+    return Visit([](const auto& queue) { return queue.undecided(); });
   }
   [[nodiscard]] bool EnableNotifications() {
     return Visit([](auto& queue) { return queue.EnableNotifications(); });

@@ -1,7 +1,11 @@
 #include "devices/virtio/worker/queue_worker.h"
 
 #include <poll.h>
+#include <sched.h>
 
+#include <algorithm>
+#include <ctime>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -97,41 +101,97 @@ void QueueWorker::Run(Assignment& assignment) {
   Virtqueue& queue = assignment.queue;
   bool deaf = false;
   queue.DisableNotifications();
+  handler_.QueueStarted(queue);
+  assignment.notification_delay = handler_.NotificationDelay();
   while (!stop_.load(std::memory_order_acquire)) {
     const bool more = handler_.Drain(queue);
-    if (queue.Publish()) assignment.interrupt->Trigger();
+    NotifyIfDue(assignment);
     if (!queue.ok()) {
       ReportViolation(queue.status(), *assignment.host);
-      return;
+      break;
     }
-    if (more || PollForBuffers(queue)) continue;
-    if (!queue.EnableNotifications()) WaitForNotification(assignment, deaf);
+    if (more) continue;
+    QueueWait wait = handler_.Wait();
+    wait.deadline_ns = std::min(wait.deadline_ns, assignment.notify_at);
+    if (PollForWork(queue, wait)) continue;
+    if (!wait.buffers) {
+      Sleep(assignment, wait, deaf);
+      continue;
+    }
+    if (!queue.EnableNotifications()) Sleep(assignment, wait, deaf);
     queue.DisableNotifications();
   }
+  if (queue.undecided() != 0 && queue.ok() && queue.Publish()) {
+    assignment.interrupt->Trigger();
+  }
+  handler_.QueueStopped();
 }
 
-bool QueueWorker::PollForBuffers(const Virtqueue& queue) const {
+// Shows the driver what it was given back, and tells it so, if it wants that:
+// now, or when the handler's delay is over.
+void QueueWorker::NotifyIfDue(Assignment& assignment) {
+  Virtqueue& queue = assignment.queue;
+  if (assignment.notification_delay != 0) {
+    queue.Expose();
+    if (queue.undecided() == 0) return;
+    if (queue.undecided() < kMostUndecided) {
+      const int64_t now = MonotonicNanoseconds();
+      if (assignment.notify_at == QueueWait::kForever) {
+        assignment.notify_at = now + assignment.notification_delay;
+      }
+      if (now < assignment.notify_at) return;
+    }
+    assignment.notify_at = QueueWait::kForever;
+  }
+  if (queue.Publish()) assignment.interrupt->Trigger();
+}
+
+// True if it saw work before the time for looking was over.
+bool QueueWorker::PollForWork(const Virtqueue& queue, QueueWait& wait) const {
   if (poll_ns_ <= 0) return false;
-  const int64_t end = MonotonicNanoseconds() + poll_ns_;
+  int64_t now = MonotonicNanoseconds();
+  const int64_t end = now + poll_ns_;
   do {
-    if (queue.HasAvailable()) return true;
+    if (now >= wait.deadline_ns) return true;
+    if (wait.buffers && queue.HasAvailable()) return true;
+    if (wait.waits_for_fds() &&
+        ::poll(wait.fds.data(), wait.fds.size(), 0) > 0) {
+      return true;
+    }
     if (stop_.load(std::memory_order_relaxed)) return false;
-  } while (MonotonicNanoseconds() < end);
+    // Who else wants this processor, a vCPU for instance, is to have it.
+    ::sched_yield();
+    now = MonotonicNanoseconds();
+  } while (now < end);
   return false;
 }
 
-// Sleeps until the driver or Stop() signals. An early return is harmless: the
-// queue is then found empty.
-void QueueWorker::WaitForNotification(const Assignment& assignment,
-                                      bool& deaf) const {
-  // A negative descriptor is one that poll() leaves out.
+// Sleeps until what the handler waits for happens, or Stop(). An early return
+// is harmless: there is then nothing to do.
+void QueueWorker::Sleep(const Assignment& assignment, QueueWait& wait,
+                        bool& deaf) {
+  timespec timeout = {};
+  const timespec* limit = nullptr;
+  if (wait.deadline_ns != QueueWait::kForever) {
+    const int64_t left = wait.deadline_ns - MonotonicNanoseconds();
+    if (left <= 0) return;
+    timeout.tv_sec = left / 1'000'000'000;
+    timeout.tv_nsec = left % 1'000'000'000;
+    limit = &timeout;
+  }
+  // A negative descriptor is one that ppoll() leaves out.
+  const bool listen = wait.buffers && !deaf;
   pollfd fds[] = {{.fd = control_.fd(), .events = POLLIN, .revents = 0},
-                  {.fd = deaf ? -1 : assignment.notification->fd(),
+                  {.fd = listen ? assignment.notification->fd() : -1,
                    .events = POLLIN,
-                   .revents = 0}};
-  if (::poll(fds, 2, -1) <= 0) return;
+                   .revents = 0},
+                  wait.fds[0],
+                  wait.fds[1]};
+  if (::ppoll(fds, std::size(fds), limit, nullptr) <= 0) return;
+  // Of Wake(). Where it is Stop()'s, stop_ says so, which was set before.
+  if (fds[0].revents != 0) (void)control_.Drain();
   if ((fds[1].revents & POLLIN) != 0) {
-    assignment.notification->Drain();
+    notifications_.Add(assignment.notification->Drain());
   } else if (fds[1].revents != 0) {
     deaf = true;  // Broken for good; polling it again would spin.
   }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/counter.h"
 #include "base/event_fd.h"
 #include "base/log_sink.h"
 #include "base/mutex.h"
@@ -26,20 +27,20 @@ namespace annulus::virtio {
 
 struct QueueWorkerOptions {
   std::string name;  // Of the thread and in log lines, such as "rng0/q0".
-  // How long to look for further buffers before sleeping. 0: not at all.
+  // How long to look for further work before sleeping. 0: not at all.
   absl::Duration poll_duration = absl::ZeroDuration();
 };
 
 // The thread of one virtqueue that carries data. It owns the queue from Start()
-// to Stop(): drains it, publishes, notifies the driver, and sleeps until the
-// driver notifies it. Nobody else touches the queue or its notification
-// eventfd meanwhile.
+// to Stop(): drains it, publishes, notifies the driver, and sleeps until what
+// its handler waits for happens. Nobody else touches the queue or its
+// notification eventfd meanwhile.
 //
 // A queue whose driver breaks the rules stops: DEVICE_NEEDS_RESET, a counter,
 // one rate-limited log line. Other queues have other workers.
 //
 // Threads: Start(), Stop() and the destructor are serialized by the caller;
-//   violations() from any thread.
+//   Wake() and the counters from any thread.
 // Allocation: none after Create(), except for the text of a log line.
 class QueueWorker {
  public:
@@ -61,10 +62,16 @@ class QueueWorker {
   // a queue that does not run.
   void Stop();
 
+  // Any thread: ends the handler's wait, if it waits; it is then drained again.
+  void Wake() { control_.Signal(); }
+
   // How many queues of this worker were stopped by a violation.
   uint64_t violations() const {
     return violations_.load(std::memory_order_relaxed);
   }
+
+  // How many available buffer notifications the driver sent.
+  uint64_t notifications() const { return notifications_.value(); }
 
  private:
   struct Assignment {
@@ -72,15 +79,22 @@ class QueueWorker {
     const EventFd* notification;  // Not owned, as all of these.
     Interrupt* interrupt;
     DeviceHost* host;
+    int64_t notification_delay = 0;           // Nanoseconds, as the next.
+    int64_t notify_at = QueueWait::kForever;  // If a decision is due by then.
   };
+
+  // Exposed buffers after which the driver is not left waiting: it may have no
+  // free descriptors.
+  static constexpr uint32_t kMostUndecided = 32;
 
   QueueWorker(const QueueWorkerOptions& options, QueueHandler& handler,
               LogSink& log, EventFd control);
 
   void ThreadMain();
   void Run(Assignment& assignment);
-  bool PollForBuffers(const Virtqueue& queue) const;
-  void WaitForNotification(const Assignment& assignment, bool& deaf) const;
+  void NotifyIfDue(Assignment& assignment);
+  bool PollForWork(const Virtqueue& queue, QueueWait& wait) const;
+  void Sleep(const Assignment& assignment, QueueWait& wait, bool& deaf);
   ABSL_ATTRIBUTE_COLD void ReportViolation(const absl::Status& status,
                                            DeviceHost& host);
 
@@ -94,6 +108,7 @@ class QueueWorker {
   // Thread-safe.
   RateLimiter log_limiter_;
   std::atomic<uint64_t> violations_{0};
+  Counter notifications_;
   std::atomic<bool> stop_{false};  // Asks the thread to let go of the queue.
 
   Mutex mu_;

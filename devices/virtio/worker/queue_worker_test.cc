@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/event_fd.h"
 #include "base/log_sink.h"
 #include "base/mutex.h"
@@ -301,6 +302,157 @@ TEST_F(QueueWorkerTest, QueueRecoversFromAViolation) {
     worker->Stop();
   }
   EXPECT_EQ(worker->violations(), 5u);
+}
+
+// Waits for what it was told to, and says when it was asked to work.
+class WaitingHandler final : public QueueHandler {
+ public:
+  void QueueStarted(Virtqueue&) override { ++started; }
+  bool Drain(Virtqueue&) override {
+    if (doorbell.Drain() != 0) ++rings;
+    drained.Signal();
+    return false;
+  }
+  QueueWait Wait() override { return wait; }
+  void QueueStopped() override { ++stopped; }
+
+  EventFd doorbell = EventFd::Create().value();
+  EventFd drained = EventFd::Create().value();
+  QueueWait wait;  // Constant while a queue runs.
+  std::atomic<int> rings{0};
+  std::atomic<int> started{0};
+  std::atomic<int> stopped{0};
+};
+
+TEST_F(QueueWorkerTest, DescriptorThatTheHandlerNamesWakesIt) {
+  for (const absl::Duration poll : {absl::ZeroDuration(), absl::Hours(1)}) {
+    Side side(memory_);
+    WaitingHandler handler;
+    handler.wait.fds[1] = {handler.doorbell.fd(), POLLIN, 0};
+    const auto worker = Make(handler, poll);
+    worker->Start(side.Resources());
+    for (int i = 1; i <= 20; ++i) {
+      handler.doorbell.Signal();
+      while (handler.rings < i) WaitFor(handler.drained);
+    }
+    worker->Stop();
+    EXPECT_EQ(handler.started, 1);
+    EXPECT_EQ(handler.stopped, 1);
+  }
+}
+
+TEST_F(QueueWorkerTest, DeadlineThatTheHandlerNamesWakesIt) {
+  Side side(memory_);
+  WaitingHandler handler;
+  handler.wait.buffers = false;
+  handler.wait.deadline_ns = MonotonicNanoseconds() + 5'000'000;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  while (MonotonicNanoseconds() < handler.wait.deadline_ns) {
+    WaitFor(handler.drained);
+  }
+}
+
+class DelayingHandler final : public ReturningHandler {
+ public:
+  explicit DelayingHandler(absl::Duration delay)
+      : delay_ns_(absl::ToInt64Nanoseconds(delay)) {}
+  int64_t NotificationDelay() const override { return delay_ns_; }
+
+ private:
+  const int64_t delay_ns_;
+};
+
+TEST_F(QueueWorkerTest, DelayedNotificationComesWithTheLastBufferThatMayWait) {
+  Side side(memory_, {.size = 64});
+  DelayingHandler handler(absl::Hours(1));
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  for (int i = 0; i < 32; ++i) {
+    EXPECT_EQ(side.interrupt.count, 0);
+    ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+    if (side.driver.NeedsNotification()) side.notification.Signal();
+    // The buffer itself is back at once.
+    while (!side.driver.HasUsed()) {
+    }
+    if (i < 31) {
+      ASSERT_TRUE(side.driver.GetUsed().has_value());
+      // As a driver that wants to know of the next.
+      (void)side.driver.EnableCallbacks();
+    }
+  }
+  WaitFor(side.interrupt.event);
+  EXPECT_EQ(side.interrupt.count, 1);
+}
+
+TEST_F(QueueWorkerTest, DelayedNotificationComesWhenTheDelayIsOver) {
+  Side side(memory_);
+  DelayingHandler handler(absl::Milliseconds(1));
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  for (int i = 0; i < 20; ++i) side.RoundTrip();
+}
+
+// A driver that found its buffers by itself is not told of them.
+TEST_F(QueueWorkerTest, DelayedNotificationIsLeftOutIfItIsNotWantedByThen) {
+  Side side(memory_, {.packed = true});
+  DelayingHandler handler(absl::Hours(1));
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+  if (side.driver.NeedsNotification()) side.notification.Signal();
+  while (!side.driver.HasUsed()) {
+  }
+  side.driver.DisableCallbacks();
+  worker->Stop();  // The last moment to decide.
+  EXPECT_EQ(side.interrupt.count, 0);
+}
+
+// Nobody is left waiting for a queue that is stopped.
+TEST_F(QueueWorkerTest, DelayedNotificationComesBeforeTheQueueStops) {
+  Side side(memory_, {.packed = true});
+  DelayingHandler handler(absl::Hours(1));
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+  if (side.driver.NeedsNotification()) side.notification.Signal();
+  while (!side.driver.HasUsed()) {
+  }
+  worker->Stop();
+  EXPECT_EQ(side.interrupt.count, 1);
+}
+
+TEST_F(QueueWorkerTest, WakeEndsAnyWait) {
+  Side side(memory_);
+  WaitingHandler handler;
+  handler.wait.buffers = false;
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  WaitFor(handler.drained);
+  for (int i = 0; i < 20; ++i) {
+    worker->Wake();
+    WaitFor(handler.drained);
+  }
+  worker->Wake();
+  worker->Stop();  // Whatever it was woken for.
+}
+
+// Not even while it sleeps: what it waits for is something else.
+TEST_F(QueueWorkerTest, HandlerThatDoesNotWaitForBuffersIsNotNotified) {
+  Side side(memory_);
+  WaitingHandler handler;
+  handler.wait.buffers = false;
+  handler.wait.fds[0] = {handler.doorbell.fd(), POLLIN, 0};
+  const auto worker = Make(handler);
+  worker->Start(side.Resources());
+  for (int i = 1; i <= 16; ++i) {
+    handler.doorbell.Signal();
+    while (handler.rings < i) WaitFor(handler.drained);
+    ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
+    ASSERT_FALSE(side.driver.NeedsNotification());
+  }
+  worker->Stop();
+  EXPECT_EQ(worker->notifications(), 0u);
 }
 
 // bad_inputs 40.
