@@ -1,0 +1,52 @@
+#ifndef DEVICES_VIRTIO_NET_BACKEND_FRAME_COPY_H_
+#define DEVICES_VIRTIO_NET_BACKEND_FRAME_COPY_H_
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "absl/types/span.h"
+
+namespace annulus::virtio {
+
+// Copies between the vectors of a frame and contiguous memory of ours, for the
+// backends that keep frames. Each byte of guest memory is touched once.
+
+// Hot. The first `size` bytes of `vectors`, at most as many as they have.
+// Returns how many.
+inline size_t GatherFrame(absl::Span<const iovec> vectors, uint8_t* to,
+                          size_t size) {
+  size_t done = 0;
+  for (const iovec& vector : vectors) {
+    if (done == size) break;
+    const size_t part = std::min(vector.iov_len, size - done);
+    std::memcpy(to + done, vector.iov_base, part);
+    done += part;
+  }
+  return done;
+}
+
+// Hot. As much of `from` as fits into `vectors` from their byte `skip` on.
+// Returns how many bytes that is.
+inline size_t ScatterFrame(absl::Span<const uint8_t> from,
+                           absl::Span<const iovec> vectors, size_t skip = 0) {
+  size_t done = 0;
+  for (const iovec& vector : vectors) {
+    if (done == from.size()) break;
+    const size_t skipped = std::min(skip, vector.iov_len);
+    skip -= skipped;
+    const size_t part = std::min(vector.iov_len - skipped, from.size() - done);
+    if (part == 0) continue;
+    std::memcpy(static_cast<uint8_t*>(vector.iov_base) + skipped,
+                from.data() + done, part);
+    done += part;
+  }
+  return done;
+}
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_NET_BACKEND_FRAME_COPY_H_

@@ -1,0 +1,117 @@
+#include "devices/virtio/net/backend/frame_ring.h"
+
+#include <algorithm>
+#include <deque>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace annulus::virtio {
+namespace {
+
+// Frame `n` of a sequence: length and content follow from n.
+size_t LengthOf(uint32_t n) {
+  std::minstd_rand random(n + 1);
+  return random() % 8 == 0 ? random() % FrameRing::kMaxFrameBytes + 1
+                           : random() % 100 + 1;
+}
+
+bool Write(FrameRing& ring, uint32_t n) {
+  uint8_t* const room = ring.Reserve(LengthOf(n));
+  if (room == nullptr) return false;
+  std::fill_n(room, LengthOf(n), static_cast<uint8_t>(n));
+  ring.Commit();
+  return true;
+}
+
+bool IsFrame(absl::Span<const uint8_t> frame, uint32_t n) {
+  return frame.size() == LengthOf(n) &&
+         std::all_of(frame.begin(), frame.end(), [n](uint8_t byte) {
+           return byte == static_cast<uint8_t>(n);
+         });
+}
+
+TEST(FrameRingTest, EmptyRingHasNoFront) {
+  FrameRing ring;
+  EXPECT_TRUE(ring.Front().empty());
+  ASSERT_NE(ring.Reserve(5), nullptr);
+  EXPECT_TRUE(ring.Front().empty()) << "seen before Commit()";
+}
+
+TEST(FrameRingTest, FullRingTakesNoMoreUntilOneIsRead) {
+  FrameRing ring;
+  int frames = 0;
+  while (uint8_t* const room = ring.Reserve(1000)) {
+    room[0] = static_cast<uint8_t>(frames);
+    ring.Commit();
+    ++frames;
+  }
+  EXPECT_EQ(frames, FrameRing::kBytes / 1008);
+  EXPECT_EQ(ring.Reserve(1000), nullptr);
+  EXPECT_EQ(ring.Front()[0], 0);
+  ring.Pop();
+  EXPECT_EQ(ring.Front()[0], 1);
+  // What was skipped at the end has to be free as well.
+  ring.Pop();
+  EXPECT_NE(ring.Reserve(1000), nullptr);
+}
+
+TEST(FrameRingTest, EmptyRingTakesTheLargestWhereverItsEndsAre) {
+  FrameRing ring;
+  for (size_t at = 0; at < 2 * FrameRing::kBytes; at += 16 * 1009) {
+    uint8_t* const largest = ring.Reserve(FrameRing::kMaxFrameBytes);
+    ASSERT_NE(largest, nullptr);
+    largest[FrameRing::kMaxFrameBytes - 1] = 7;
+    ring.Commit();
+    EXPECT_EQ(ring.Front().size(), FrameRing::kMaxFrameBytes);
+    EXPECT_EQ(ring.Front().back(), 7);
+    ring.Pop();
+    ASSERT_NE(ring.Reserve(16 * 1009), nullptr);
+    ring.Commit();
+    ring.Front();
+    ring.Pop();
+  }
+}
+
+TEST(FrameRingTest, AnyInterleavingKeepsOrderAndContent) {
+  FrameRing ring;
+  std::minstd_rand random(1);
+  uint32_t written = 0;
+  uint32_t read = 0;
+  while (read < 5000) {
+    for (uint32_t i = random() % 10; i > 0 && Write(ring, written); --i) {
+      ++written;
+    }
+    for (uint32_t i = random() % 10; i > 0 && read < written; --i) {
+      ASSERT_TRUE(IsFrame(ring.Front(), read)) << read;
+      ring.Pop();
+      ++read;
+    }
+    if (read == written) {
+      ASSERT_TRUE(ring.Front().empty());
+    }
+  }
+}
+
+TEST(FrameRingTest, TwoThreads) {
+  FrameRing ring;
+  constexpr uint32_t kFrames = 3000;
+  std::thread writer([&] {
+    for (uint32_t n = 0; n < kFrames; ++n) {
+      while (!Write(ring, n)) std::this_thread::yield();
+    }
+  });
+  uint32_t wrong = 0;
+  for (uint32_t n = 0; n < kFrames; ++n) {
+    while (ring.Front().empty()) std::this_thread::yield();
+    if (!IsFrame(ring.Front(), n)) ++wrong;
+    ring.Pop();
+  }
+  writer.join();
+  EXPECT_EQ(wrong, 0u);
+}
+
+}  // namespace
+}  // namespace annulus::virtio

@@ -1,0 +1,113 @@
+#ifndef DEVICES_VIRTIO_NET_BACKEND_NET_BACKEND_H_
+#define DEVICES_VIRTIO_NET_BACKEND_NET_BACKEND_H_
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "devices/virtio/spec/features.h"
+
+namespace annulus::virtio {
+
+// What became of a frame that a backend was to send or to receive.
+enum class TransferStatus : uint8_t {
+  kDone,     // Sent, or received.
+  kAgain,    // Not now: wait for the descriptor, then the same again.
+  kDropped,  // This frame is lost (ENOBUFS, EIO, ...); others may do better.
+  kGone,     // The backend has vanished; nothing will come or go any more.
+};
+
+struct Transfer {
+  TransferStatus status;
+  uint32_t bytes;  // kDone: of the frame and its header.
+};
+
+// One pair of directions of a backend: what the receive worker and the transmit
+// worker of a queue pair talk to.
+//
+// A frame is given as vectors, the first of which is exactly its 12-byte
+// virtio_net_hdr (virtio 1.4 §5.1.6, without the hash), little-endian, in
+// memory that the guest does not see; the others lie in guest RAM, are never
+// empty, and their content changes at any time. A backend without headers skips
+// the first when sending and zeroes it when receiving; one with headers may
+// leave num_buffers as it was. Frames of more than 1024 vectors (UIO_MAXIOV)
+// are dropped by whoever gives them to one system call.
+//
+// Threads: Send() and writable_fd() on one thread, Receive() and readable_fd()
+//   on one other, concurrently.
+// Trust: the header of a frame to send was checked. A received one is not
+//   trusted by the caller.
+// Allocation: none in Send() and Receive().
+class NetBackendQueue {
+ public:
+  virtual ~NetBackendQueue() = default;
+
+  // Hot. Sends the frame that `frame` consists of, `bytes` with its header,
+  // whole or not at all. Never blocks. After kAgain, the same frame is to be
+  // given again, in the same memory: it may be under way already.
+  virtual Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) = 0;
+
+  // Hot. Receives the next frame into `room`. Never blocks. What has no room is
+  // cut off, and the whole frame's length returned nevertheless where the
+  // backend knows it, at least the room's; the caller has room for
+  // kNetMaxFrameBytes.
+  virtual Transfer Receive(absl::Span<const iovec> room) = 0;
+
+  // What to poll for POLLIN after Receive(), for POLLOUT after Send() said
+  // kAgain, and not otherwise: frames may wait where no poll sees them. Not
+  // after kGone either: poll(2) would return at once for ever. -1: there is
+  // nothing to wait for, ever.
+  virtual int readable_fd() const = 0;
+  virtual int writable_fd() const = 0;
+};
+
+// Who is told that a backend's link went up or down.
+//
+// Threads: called on a thread of the backend, one call at a time.
+class LinkObserver {
+ public:
+  virtual ~LinkObserver() = default;
+  virtual void LinkChanged(bool up) = 0;
+};
+
+// Where the frames of one card come from and go to: the network beyond the
+// guest.
+//
+// Threads: all but queue() are called on one control thread at a time; queues
+//   are used meanwhile.
+class NetBackend {
+ public:
+  virtual ~NetBackend() = default;
+
+  // Bits of virtio 1.4 §5.1.3 that this backend really does: a subset of
+  // CSUM, HOST_*, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, GUEST_UFO,
+  // GUEST_USO4 and GUEST_USO6, closed under their dependencies.
+  virtual FeatureSet offloads() const = 0;
+
+  // At least 1; constant.
+  virtual uint16_t queue_pairs() const = 0;
+
+  // REQUIRES: pair < queue_pairs(). Lives as long as the backend.
+  virtual NetBackendQueue& queue(uint16_t pair) = 0;
+
+  // Frames as the guest wants to receive them from now on: those of the
+  // GUEST_* bits above that the driver acknowledged. A frame that was queued
+  // before may still come otherwise.
+  virtual absl::Status SetReceiveOffloads(const FeatureSet& offloads) = 0;
+
+  // Frames go to the first `pairs` queues only. REQUIRES: 1 <= pairs <=
+  // queue_pairs().
+  virtual absl::Status SetActivePairs(uint16_t pairs) = 0;
+
+  // Whether the link is up now; and who is told when that changes, or null to
+  // end it: returns when no call is under way.
+  virtual bool link_up() const = 0;
+  virtual void SetLinkObserver(LinkObserver* observer) = 0;
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_NET_BACKEND_NET_BACKEND_H_

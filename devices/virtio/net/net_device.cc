@@ -1,0 +1,300 @@
+#include "devices/virtio/net/net_device.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "devices/virtio/net/net_feature_names.h"
+#include "devices/virtio/net/steering/rss.h"
+#include "devices/virtio/spec/net_control.h"
+
+namespace annulus::virtio {
+namespace {
+
+// What only a backend can do.
+constexpr FeatureSet kOffloads = FeatureSet::Of(
+    kNetCsum, kNetGuestCsum, kNetGuestTso4, kNetGuestTso6, kNetGuestEcn,
+    kNetGuestUfo, kNetGuestUso4, kNetGuestUso6, kNetHostTso4, kNetHostTso6,
+    kNetHostEcn, kNetHostUfo, kNetHostUso);
+
+uint64_t MacToNumber(const MacAddress& mac) {
+  uint64_t number = 0;
+  for (size_t i = 0; i < mac.size(); ++i) number |= uint64_t{mac[i]} << 8 * i;
+  return number;
+}
+
+FeatureSet Offered(const NetOptions& options, const FeatureSet& offloads) {
+  FeatureSet features = options.features.Intersection(AllNetFeatures());
+  for (const NetFeature& feature : NetFeatures()) {
+    if (kOffloads.Has(feature.bit) && !offloads.Has(feature.bit)) {
+      features.Remove(feature.bit);
+    }
+  }
+  if (options.mtu == 0) features.Remove(kNetMtu);
+  if (options.queue_pairs == 1) {
+    features.Remove(kNetMq);
+    features.Remove(kNetRss);
+  }
+  features.Add(kFeatureVersion1);
+  return OfferableNetFeatures(features);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NetDevice>> NetDevice::Create(
+    const NetOptions& options, std::unique_ptr<NetBackend> backend,
+    LogSink& log) {
+  if (options.queue_pairs == 0 || options.queue_pairs > kMaxQueuePairs) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: %u queue pairs, where 1 to %u are possible",
+                        options.name, options.queue_pairs, kMaxQueuePairs));
+  }
+  if (options.queue_size == 0 || options.queue_size > kMaxQueueSize ||
+      !std::has_single_bit(options.queue_size)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: queues of %u, where powers of two up to %u are possible",
+        options.name, options.queue_size, kMaxQueueSize));
+  }
+  if (options.queue_pairs > backend->queue_pairs()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: %u queue pairs, but its backend has %u", options.name,
+        options.queue_pairs, backend->queue_pairs()));
+  }
+  std::unique_ptr<NetDevice> device(
+      new NetDevice(options, std::move(backend), log));
+  ANNULUS_RETURN_IF_ERROR(device->CreateWorkers());
+  device->backend_->SetLinkObserver(device.get());
+  // It may have changed before anybody looked.
+  device->LinkChanged(device->backend_->link_up());
+  return device;
+}
+
+NetDevice::NetDevice(const NetOptions& options,
+                     std::unique_ptr<NetBackend> backend, LogSink& log)
+    : options_(options),
+      backend_(std::move(backend)),
+      log_(log),
+      offered_(Offered(options, backend_->offloads())),
+      mac_(MacToNumber(options.mac)),
+      status_(0),
+      control_(settings_, *this) {
+  // All the same: without MQ, the control queue has the index of the second
+  // receiveq.
+  queue_sizes_.assign(size_t{2} * options.queue_pairs + 1, options.queue_size);
+}
+
+NetDevice::~NetDevice() {
+  backend_->SetLinkObserver(nullptr);
+  for (size_t i = 0; i < data_.size(); ++i) {
+    log_.Log(LogSeverity::kDebug,
+             absl::StrCat(data_[i]->name(), ": ",
+                          DescribeCounters(data_[i]->counters(),
+                                           data_[i]->notifications())));
+  }
+}
+
+absl::Status NetDevice::CreateWorkers() {
+  if (offered_.Has(kNetRss)) {
+    ANNULUS_ASSIGN_OR_RETURN(inboxes_,
+                             SteeringInboxes::Create(options_.queue_pairs));
+  }
+  for (uint16_t i = 0; i < 2 * options_.queue_pairs; ++i) {
+    ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<DataQueue> queue,
+                             DataQueue::Create(i, {.options = options_,
+                                                   .backend = *backend_,
+                                                   .settings = settings_,
+                                                   .coalescing = coalescing_,
+                                                   .inboxes = inboxes_.get(),
+                                                   .log = log_}));
+    data_.push_back(std::move(queue));
+  }
+  ANNULUS_ASSIGN_OR_RETURN(
+      control_worker_,
+      QueueWorker::Create({.name = absl::StrCat(options_.name, "/ctl")},
+                          control_, log_));
+  return absl::OkStatus();
+}
+
+bool NetDevice::AcceptFeatures(const FeatureSet& features) const {
+  return !FindUnmetNetFeature(features).has_value();
+}
+
+void NetDevice::ReadConfig(uint32_t offset, absl::Span<uint8_t> data) const {
+  std::array<uint8_t, kNetConfigBytes> config = {};
+  const auto store = [&config](uint32_t at, uint64_t value, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) {
+      config[at + i] = static_cast<uint8_t>(value >> 8 * i);
+    }
+  };
+  store(kNetConfigMac, mac_.load(std::memory_order_relaxed), 6);
+  store(kNetConfigStatus, status_.load(std::memory_order_relaxed), 2);
+  store(kNetConfigMaxPairs, options_.queue_pairs, 2);
+  store(kNetConfigMtu, options_.mtu, 2);
+  store(kNetConfigSpeed, options_.speed_mbps, 4);
+  store(kNetConfigDuplex, kNetDuplexFull, 1);
+  store(kNetConfigRssMaxKeySize, kNetRssKeyBytes, 1);
+  store(kNetConfigRssMaxTable, kNetRssTableEntries, 2);
+  store(kNetConfigHashTypes, RssConfig::kSupportedHashTypes, 4);
+  std::copy_n(config.begin() + offset, data.size(), data.begin());
+}
+
+void NetDevice::Start(const FeatureSet& features) {
+  negotiated_ = features;
+  announces_.store(features.Has(kNetGuestAnnounce), std::memory_order_relaxed);
+  MacAddress mac;
+  const uint64_t number = mac_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < mac.size(); ++i) {
+    mac[i] = static_cast<uint8_t>(number >> 8 * i);
+  }
+  const NetSettings settings = InitialNetSettings(features, mac);
+  settings_.Publish(settings);
+  coalescing_.Reset();
+  control_.SetFeatures(features);
+  for (const std::unique_ptr<DataQueue>& queue : data_) {
+    queue->SetFeatures(features);
+  }
+  Complain(backend_->SetReceiveOffloads(settings.receive_offloads));
+  Complain(backend_->SetActivePairs(settings.active_pairs));
+}
+
+// Refused by a backend that had said that it can.
+void NetDevice::Complain(const absl::Status& status) {
+  if (status.ok()) return;
+  log_.Log(LogSeverity::kWarning,
+           absl::StrCat(options_.name, ": ", status.message()));
+}
+
+DataQueue* NetDevice::DataQueueOf(uint16_t index) const {
+  // "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated,
+  // otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues").
+  const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
+  const size_t count = several ? data_.size() : 2;
+  return index < count ? data_[index].get() : nullptr;
+}
+
+void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
+  const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
+  const bool control =
+      negotiated_.Has(kNetCtrlVq) && index == (several ? data_.size() : 2);
+  DataQueue* const data = DataQueueOf(index);
+  if (!control && data == nullptr) return;  // There is no such queue.
+  {
+    MutexLock lock(mu_);
+    host_ = resources.host;
+  }
+  running_.fetch_or(uint64_t{1} << index, std::memory_order_relaxed);
+  if (control) {
+    control_worker_->Start(resources);
+  } else {
+    coalescing_.QueueEnabled(index);
+    data->Start(resources);
+  }
+}
+
+void NetDevice::StopQueue(uint16_t index) {
+  const uint64_t bit = uint64_t{1} << index;
+  if ((running_.fetch_and(~bit, std::memory_order_relaxed) & bit) == 0) return;
+  DataQueue* const data = DataQueueOf(index);
+  if (data != nullptr) {
+    data->Stop();
+  } else {
+    control_worker_->Stop();
+  }
+  if (running_.load(std::memory_order_relaxed) != 0) return;
+  MutexLock lock(mu_);
+  host_ = nullptr;
+}
+
+void NetDevice::Reset() {
+  for (size_t i = 0; i < queue_sizes_.size(); ++i) {
+    StopQueue(static_cast<uint16_t>(i));
+  }
+  negotiated_ = {};
+  announces_.store(false, std::memory_order_relaxed);
+  // The driver's address is forgotten with the driver.
+  mac_.store(MacToNumber(options_.mac), std::memory_order_relaxed);
+  status_.fetch_and(static_cast<uint16_t>(~kNetStatusAnnounce),
+                    std::memory_order_relaxed);
+}
+
+void NetDevice::Announce() {
+  if (!announces_.load(std::memory_order_relaxed)) return;
+  status_.fetch_or(kNetStatusAnnounce, std::memory_order_relaxed);
+  ConfigChanged();
+}
+
+// The generation first: who reads the new value with the old generation reads
+// again. Release: pairs with the acquire in config_generation().
+void NetDevice::ConfigChanged() {
+  generation_.fetch_add(1, std::memory_order_release);
+  MutexLock lock(mu_);
+  if (host_ != nullptr) host_->ConfigChanged();
+}
+
+const QueueCounters& NetDevice::counters(uint16_t index) const {
+  return data_[index]->counters();
+}
+
+uint64_t NetDevice::notifications(uint16_t index) const {
+  return data_[index]->notifications();
+}
+
+bool NetDevice::DataQueueEnabled(uint16_t vq) const {
+  return vq < 64 && DataQueueOf(vq) != nullptr &&
+         (running_.load(std::memory_order_relaxed) >> vq & 1) != 0;
+}
+
+bool NetDevice::SetActivePairs(uint16_t pairs) {
+  const absl::Status status = backend_->SetActivePairs(pairs);
+  Complain(status);
+  return status.ok();
+}
+
+bool NetDevice::SetReceiveOffloads(const FeatureSet& offloads) {
+  const absl::Status status = backend_->SetReceiveOffloads(offloads);
+  Complain(status);
+  return status.ok();
+}
+
+void NetDevice::SetMac(const MacAddress& mac) {
+  mac_.store(MacToNumber(mac), std::memory_order_relaxed);
+  // Release: as in ConfigChanged().
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+void NetDevice::AnnounceAcknowledged() {
+  status_.fetch_and(static_cast<uint16_t>(~kNetStatusAnnounce),
+                    std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);  // As above.
+}
+
+void NetDevice::SetCoalescing(Direction direction,
+                              const Coalescing& coalescing) {
+  coalescing_.SetAll(direction, coalescing);
+}
+
+void NetDevice::SetQueueCoalescing(uint16_t vq, const Coalescing& coalescing) {
+  coalescing_.Set(vq, coalescing);
+}
+
+Coalescing NetDevice::QueueCoalescing(uint16_t vq) const {
+  return coalescing_.Of(vq);
+}
+
+void NetDevice::SettingsPublished(const NetSettings&) {
+  for (const std::unique_ptr<DataQueue>& queue : data_) queue->Wake();
+}
+
+void NetDevice::LinkChanged(bool up) {
+  const uint16_t before =
+      up ? status_.fetch_or(kNetStatusLinkUp, std::memory_order_relaxed)
+         : status_.fetch_and(static_cast<uint16_t>(~kNetStatusLinkUp),
+                             std::memory_order_relaxed);
+  if (((before & kNetStatusLinkUp) != 0) != up) ConfigChanged();
+}
+
+}  // namespace annulus::virtio

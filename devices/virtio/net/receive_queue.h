@@ -1,0 +1,108 @@
+#ifndef DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_
+#define DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/base/attributes.h"
+#include "absl/types/span.h"
+#include "devices/virtio/net/backend/net_backend.h"
+#include "devices/virtio/net/control/net_settings.h"
+#include "devices/virtio/net/control/settings_store.h"
+#include "devices/virtio/net/net_header.h"
+#include "devices/virtio/net/net_options.h"
+#include "devices/virtio/net/queue_counters.h"
+#include "devices/virtio/net/rate_gate.h"
+#include "devices/virtio/net/receive_window.h"
+#include "devices/virtio/net/steering/flow_key.h"
+#include "devices/virtio/net/steering/rss.h"
+#include "devices/virtio/queue/virtqueue.h"
+#include "devices/virtio/spec/features.h"
+#include "devices/virtio/spec/net.h"
+#include "devices/virtio/worker/queue_handler.h"
+
+namespace annulus::virtio {
+
+// Serves one receiveq (virtio 1.4 §5.1.6.3 "Setting Up Receive Buffers",
+// §5.1.6.4 "Processing of Incoming Packets"): frames go from the backend
+// straight into the driver's buffers, of any number, size and shape.
+//
+// The backend is read only while there is a buffer: what the driver has no
+// room for waits in the backend, and is the backend's to drop. A frame that is
+// larger than all buffers that there are waits for more of them for a while,
+// and is dropped then; one that the driver does not want leaves its buffers
+// unused.
+//
+// Threads: SetFeatures() while the queue does not run; the rest on its worker.
+// Trust: buffers are guest-controlled, frames and their headers come from
+//   anywhere.
+// Allocation: none after construction.
+class ReceiveQueue final : public QueueHandler {
+ public:
+  // Frames between two notifications of the driver, at most.
+  static constexpr uint32_t kBatch = 64;
+  // How long a frame waits for buffers, if those that there are have no room.
+  static constexpr int64_t kPatienceNs = 1'000'000'000;
+
+  // All but the options outlive the queue, which is that of pair `pair`.
+  // `max_queue_size` is the greatest size of the queue.
+  ReceiveQueue(uint16_t pair, NetBackendQueue& backend,
+               const NetSettingsStore& settings, const RateLimit& limit,
+               uint16_t max_queue_size, QueueCounters& counters);
+
+  void SetFeatures(const FeatureSet& negotiated);
+
+  void QueueStarted(Virtqueue& queue) override;
+  bool Drain(Virtqueue& queue) override;
+  QueueWait Wait() override { return wait_; }
+  void QueueStopped() override;
+
+ private:
+  // What ReceiveFrame() and Deliver() found.
+  enum class Step : uint8_t { kDone, kMustWait };
+
+  template <typename Queue>
+  bool DrainQueue(Queue& queue);
+  template <typename Queue>
+  Step FindBuffer(Queue& queue);
+  Step ReceiveFrame();
+  bool Judge(absl::Span<const iovec> vectors);
+  template <typename Queue>
+  Step Deliver(Queue& queue);
+  template <typename Queue>
+  bool FindRoom(Queue& queue);
+  void WriteHeader(uint16_t num_buffers);
+  void EncodeHash(const FlowHash& hash);
+
+  const uint16_t pair_;
+  NetBackendQueue& backend_;
+  NetSettingsReader reader_;
+  RateGate gate_;
+  QueueCounters& counters_;
+  FeatureSet features_;
+  uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
+
+  // State of the worker.
+  QueueWait wait_;
+  bool gone_ = false;  // The backend has vanished.
+  HeaderRules rules_;  // Of the settings.
+  const NetSettings* settings_ = nullptr;
+  // The frame in hand, which is in the window's vectors: 0, none.
+  uint32_t frame_bytes_ = 0;
+  bool paid_ = false;            // It has passed the gate.
+  int64_t patience_ends_ = 0;    // If it waits for buffers; else 0.
+  uint64_t received_bytes_ = 0;  // In this batch, as the next.
+  uint32_t received_frames_ = 0;
+  std::array<uint8_t, kNetHeaderBytes> header_ = {};  // From the backend.
+  // Of the frame in hand, for the driver.
+  std::array<uint8_t, kNetHeaderHashBytes> driver_header_ = {};
+  std::array<uint8_t, kFlowPrefixBytes> prefix_;
+  std::unique_ptr<uint8_t[]> overflow_;
+  ReceiveWindow window_;
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_

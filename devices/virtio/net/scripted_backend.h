@@ -1,0 +1,77 @@
+#ifndef DEVICES_VIRTIO_NET_SCRIPTED_BACKEND_H_
+#define DEVICES_VIRTIO_NET_SCRIPTED_BACKEND_H_
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "devices/virtio/net/backend/net_backend.h"
+#include "devices/virtio/spec/net.h"
+#include "gtest/gtest.h"
+
+namespace annulus::virtio {
+
+// For tests of one queue: keeps what is sent, gives what it was told to, and
+// fails as it was told to. Everything is a header and then a frame.
+//
+// Threads: all on one.
+class ScriptedBackend final : public NetBackendQueue {
+ public:
+  // What the next Send() or Receive() does instead; then as usual.
+  std::deque<TransferStatus> failures;
+  std::vector<std::string> sent;
+  std::deque<std::string> to_receive;
+
+  Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override {
+    if (!failures.empty()) return Fail();
+    std::string all;
+    for (const iovec& vector : frame) {
+      EXPECT_NE(vector.iov_len, 0u);
+      all.append(static_cast<const char*>(vector.iov_base), vector.iov_len);
+    }
+    EXPECT_EQ(all.size(), bytes);
+    EXPECT_EQ(frame[0].iov_len, kNetHeaderBytes);
+    EXPECT_LE(frame.size(), 1024u) << "more than writev takes";
+    sent.push_back(std::move(all));
+    return {TransferStatus::kDone, bytes};
+  }
+
+  Transfer Receive(absl::Span<const iovec> room) override {
+    if (!failures.empty()) return Fail();
+    if (to_receive.empty()) return {TransferStatus::kAgain, 0};
+    EXPECT_EQ(room[0].iov_len, kNetHeaderBytes);
+    EXPECT_LE(room.size(), 1024u) << "more than readv takes";
+    const std::string frame = to_receive.front();
+    to_receive.pop_front();
+    size_t done = 0;
+    for (const iovec& vector : room) {
+      const size_t here = std::min(vector.iov_len, frame.size() - done);
+      std::memcpy(vector.iov_base, frame.data() + done, here);
+      done += here;
+    }
+    EXPECT_EQ(done, frame.size()) << "a frame was cut off";
+    return {TransferStatus::kDone, static_cast<uint32_t>(frame.size())};
+  }
+
+  // Of no meaning: nobody polls here.
+  int readable_fd() const override { return 1000; }
+  int writable_fd() const override { return 1001; }
+
+ private:
+  Transfer Fail() {
+    const TransferStatus status = failures.front();
+    failures.pop_front();
+    return {status, 0};
+  }
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_NET_SCRIPTED_BACKEND_H_

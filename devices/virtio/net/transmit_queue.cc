@@ -1,0 +1,190 @@
+#include "devices/virtio/net/transmit_queue.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/base/optimization.h"
+#include "base/check.h"
+#include "devices/virtio/queue/descriptor_chain.h"
+
+namespace annulus::virtio {
+namespace {
+
+constexpr uint32_t kEthernetHeaderBytes = 14;
+
+}  // namespace
+
+TransmitQueue::TransmitQueue(NetBackendQueue& backend, const RateLimit& limit,
+                             uint16_t max_queue_size, QueueCounters& counters)
+    : backend_(backend),
+      gate_(limit),
+      counters_(counters),
+      batch_(kBatch, max_queue_size),
+      copy_(std::make_unique<uint8_t[]>(kNetMaxFrameBytes)) {
+  vectors_[0] = {header_.data(), header_.size()};
+}
+
+void TransmitQueue::SetFeatures(const FeatureSet& negotiated) {
+  rules_ = TransmitRules(negotiated);
+  header_bytes_ = static_cast<uint32_t>(
+      negotiated.Has(kNetHashReport) ? kNetHeaderHashBytes : kNetHeaderBytes);
+}
+
+void TransmitQueue::QueueStarted(Virtqueue& /*queue*/) {
+  batch_.Abandon();
+  gone_ = false;
+  paid_ = false;
+}
+
+void TransmitQueue::QueueStopped() { batch_.Abandon(); }
+
+// Hot.
+bool TransmitQueue::Drain(Virtqueue& queue) {
+  const bool more =
+      queue.Visit([this](auto& format) { return DrainQueue(format); });
+  counters_.frames.Add(sent_frames_);
+  counters_.bytes.Add(sent_bytes_);
+  sent_frames_ = 0;
+  sent_bytes_ = 0;
+  return more;
+}
+
+template <typename Queue>
+bool TransmitQueue::DrainQueue(Queue& queue) {
+  wait_ = {};
+  if (batch_.chains().empty()) {
+    if (queue.Take(batch_) == 0) return false;
+    counters_.CountBatch(static_cast<uint32_t>(batch_.chains().size()));
+  }
+  return SendBatch(queue);
+}
+
+// False: the rest of the batch has to wait.
+template <typename Queue>
+bool TransmitQueue::SendBatch(Queue& queue) {
+  uint32_t done = 0;
+  bool blocked = false;
+  for (DescriptorChain& chain : batch_.chains()) {
+    if (!Send(chain)) {
+      blocked = true;
+      break;
+    }
+    // "The driver MUST NOT [...] device-writable": nothing is written.
+    queue.Push(chain, 0);
+    ++done;
+  }
+  batch_.Release(done);
+  return !blocked;
+}
+
+// Sends or drops one frame. False: neither is possible now; wait_ says until
+// when.
+bool TransmitQueue::Send(const DescriptorChain& chain) {
+  if (ABSL_PREDICT_FALSE(!Prepare(chain))) {
+    counters_.Drop(NetDrop::kMalformed);
+    return true;
+  }
+  if (ABSL_PREDICT_FALSE(gone_)) {
+    counters_.Drop(NetDrop::kBackend);
+    return true;
+  }
+  // A frame that the backend sent back into the queue has paid.
+  if (!paid_ &&
+      ABSL_PREDICT_FALSE(!gate_.Pass(frame_bytes_, wait_.deadline_ns))) {
+    wait_.buffers = false;
+    return false;
+  }
+  paid_ = false;
+  const Transfer transfer =
+      backend_.Send(absl::MakeConstSpan(vectors_.data(), vector_count_),
+                    static_cast<uint32_t>(kNetHeaderBytes) + frame_bytes_);
+  switch (transfer.status) {
+    case TransferStatus::kDone:
+      ++sent_frames_;
+      sent_bytes_ += frame_bytes_;
+      return true;
+    case TransferStatus::kAgain:
+      paid_ = true;
+      wait_.buffers = false;
+      wait_.fds[0] = {backend_.writable_fd(), POLLOUT, 0};
+      return false;
+    case TransferStatus::kGone:
+      gone_ = true;
+      break;
+    case TransferStatus::kDropped:
+      break;
+  }
+  counters_.Drop(NetDrop::kBackend);
+  return true;
+}
+
+// Makes vectors_ and frame_bytes_ of a buffer. False: it is no frame.
+bool TransmitQueue::Prepare(const DescriptorChain& chain) {
+  const uint32_t bytes = chain.readable_bytes();
+  if (bytes < header_bytes_ + kEthernetHeaderBytes ||
+      bytes - header_bytes_ > kNetMaxFrameBytes) {
+    return false;
+  }
+  frame_bytes_ = bytes - header_bytes_;
+  if (!CopyHeader(chain)) return false;
+  if (ABSL_PREDICT_TRUE(chain.readable().size() <= kMaxVectors)) {
+    CollectVectors(chain);
+  } else {
+    CollectCopy(chain);
+  }
+  return true;
+}
+
+// The header is read here and nowhere else: what the driver makes of it later
+// has no effect.
+bool TransmitQueue::CopyHeader(const DescriptorChain& chain) {
+  size_t have = 0;
+  for (const ChainElement& element : chain.readable()) {
+    const size_t bytes = std::min(element.span.size(), kNetHeaderBytes - have);
+    element.span.CopyOut(0, absl::MakeSpan(header_).subspan(have, bytes));
+    have += bytes;
+    if (have == kNetHeaderBytes) break;
+  }
+  if (IsPlainNetHeader(header_)) return true;
+  NetHeader header = DecodeNetHeader(header_);
+  if (!CheckNetHeader(rules_, frame_bytes_, header)) return false;
+  EncodeNetHeader(header, absl::MakeSpan(header_));
+  return true;
+}
+
+void TransmitQueue::CollectVectors(const DescriptorChain& chain) {
+  size_t skip = header_bytes_;
+  size_t count = 1;
+  for (const ChainElement& element : chain.readable()) {
+    const size_t size = element.span.size();
+    if (skip >= size) {
+      skip -= size;
+      continue;
+    }
+    vectors_[count++] = element.span.Subspan(skip, size - skip).AsIovec();
+    skip = 0;
+  }
+  vector_count_ = count;
+}
+
+void TransmitQueue::CollectCopy(const DescriptorChain& chain) {
+  size_t skip = header_bytes_;
+  size_t have = 0;
+  for (const ChainElement& element : chain.readable()) {
+    const size_t size = element.span.size();
+    if (skip >= size) {
+      skip -= size;
+      continue;
+    }
+    element.span.CopyOut(skip, absl::MakeSpan(copy_.get() + have, size - skip));
+    have += size - skip;
+    skip = 0;
+  }
+  ANNULUS_DCHECK(have == frame_bytes_);
+  vectors_[1] = {copy_.get(), have};
+  vector_count_ = 2;
+}
+
+}  // namespace annulus::virtio

@@ -1,0 +1,97 @@
+#ifndef DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_
+#define DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/types/span.h"
+#include "devices/virtio/net/backend/net_backend.h"
+#include "devices/virtio/net/net_header.h"
+#include "devices/virtio/net/net_options.h"
+#include "devices/virtio/net/queue_counters.h"
+#include "devices/virtio/net/rate_gate.h"
+#include "devices/virtio/queue/chain_batch.h"
+#include "devices/virtio/queue/virtqueue.h"
+#include "devices/virtio/spec/features.h"
+#include "devices/virtio/spec/net.h"
+#include "devices/virtio/worker/queue_handler.h"
+
+namespace annulus::virtio {
+
+// Serves one transmitq (virtio 1.4 §5.1.6.2 "Packet Transmission"): each buffer
+// is a virtio_net_hdr and a frame, split over descriptors in any way
+// (§2.7.4 "Message Framing"). The header is copied, checked and passed on from
+// the copy; the frame goes from guest memory to the backend by itself.
+//
+// A frame that cannot be sent, or ought not to be, is dropped and counted, and
+// its buffer given back as any other. One that the backend cannot take yet
+// waits, and those behind it.
+//
+// Threads: SetFeatures() while the queue does not run; the rest on its worker.
+// Trust: buffers are guest-controlled.
+// Allocation: none after construction.
+class TransmitQueue final : public QueueHandler {
+ public:
+  // Buffers that are taken, and frames that are sent, between two
+  // notifications of the driver at most.
+  static constexpr uint16_t kBatch = 64;
+
+  // All outlive the queue. `max_queue_size` is the greatest size of the queue.
+  TransmitQueue(NetBackendQueue& backend, const RateLimit& limit,
+                uint16_t max_queue_size, QueueCounters& counters);
+
+  void SetFeatures(const FeatureSet& negotiated);
+
+  // A driver finds most of what was sent when it sends or receives the next
+  // time, before this is over, and then wants no notification: half of the
+  // interrupts of a TCP stream. Network cards do the same.
+  static constexpr int64_t kNotificationDelayNs = 100'000;
+
+  void QueueStarted(Virtqueue& queue) override;
+  bool Drain(Virtqueue& queue) override;
+  QueueWait Wait() override { return wait_; }
+  int64_t NotificationDelay() const override { return kNotificationDelayNs; }
+  void QueueStopped() override;
+
+ private:
+  // writev(2) takes no more than 1024, one of which is the header.
+  static constexpr size_t kMaxVectors = 1023;
+
+  template <typename Queue>
+  bool DrainQueue(Queue& queue);
+  template <typename Queue>
+  bool SendBatch(Queue& queue);
+  bool Send(const DescriptorChain& chain);
+  bool Prepare(const DescriptorChain& chain);
+  bool CopyHeader(const DescriptorChain& chain);
+  void CollectVectors(const DescriptorChain& chain);
+  void CollectCopy(const DescriptorChain& chain);
+
+  NetBackendQueue& backend_;
+  RateGate gate_;
+  QueueCounters& counters_;
+  uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
+  HeaderRules rules_;
+
+  // State of the worker.
+  QueueWait wait_;
+  ChainBatch batch_;
+  bool gone_ = false;        // The backend has vanished.
+  bool paid_ = false;        // The first frame has passed the gate already.
+  uint64_t sent_bytes_ = 0;  // In this batch, as the next.
+  uint32_t sent_frames_ = 0;
+  uint32_t frame_bytes_ = 0;  // Of the frame in hand.
+  std::array<uint8_t, kNetHeaderBytes> header_ = {};
+  size_t vector_count_ = 0;
+  std::array<iovec, kMaxVectors + 1> vectors_;  // The first: header_.
+  // For a frame in more pieces than the kernel takes.
+  std::unique_ptr<uint8_t[]> copy_;
+};
+
+}  // namespace annulus::virtio
+
+#endif  // DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_

@@ -1,0 +1,301 @@
+#include "devices/virtio/net/transmit_queue.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/net/net_header.h"
+#include "devices/virtio/net/net_options.h"
+#include "devices/virtio/net/queue_counters.h"
+#include "devices/virtio/net/scripted_backend.h"
+#include "devices/virtio/queue/virtqueue.h"
+#include "devices/virtio/spec/features.h"
+#include "devices/virtio/spec/net.h"
+#include "gtest/gtest.h"
+#include "memory/guest_memory.h"
+#include "memory/guest_ram.h"
+
+namespace annulus::virtio {
+namespace {
+
+constexpr uint16_t kSize = 64;
+
+std::string Encode(const NetHeader& header, size_t bytes) {
+  std::string text(bytes, '\0');
+  std::array<uint8_t, kNetHeaderBytes> encoded;
+  EncodeNetHeader(header, absl::MakeSpan(encoded));
+  std::copy(encoded.begin(), encoded.end(), text.begin());
+  return text;
+}
+
+std::string Frame(size_t bytes, uint32_t seed) {
+  std::string frame(bytes, '\0');
+  for (char& byte : frame) {
+    seed = seed * 1664525 + 1013904223;
+    byte = static_cast<char>(seed >> 24);
+  }
+  return frame;
+}
+
+// Format, indirect, in-order, header with hash.
+class TransmitQueueTest
+    : public testing::TestWithParam<std::tuple<bool, bool, bool, bool>> {
+ protected:
+  TransmitQueueTest() { Start({}); }
+
+  bool hashes() const { return std::get<3>(GetParam()); }
+  size_t header_bytes() const {
+    return hashes() ? kNetHeaderHashBytes : kNetHeaderBytes;
+  }
+
+  void Start(const FeatureSet& features, const RateLimit& limit = {}) {
+    FeatureSet all = features;
+    if (hashes()) all.Add(kNetHashReport);
+    handler_ =
+        std::make_unique<TransmitQueue>(backend_, limit, kSize, counters_);
+    handler_->SetFeatures(all);
+    handler_->QueueStarted(queue_);
+  }
+
+  // Offers one buffer; each piece is a descriptor element.
+  void Offer(const std::vector<std::string>& pieces) {
+    FakeDriver::ChainBuilder chain = driver_.Chain();
+    for (const std::string& piece : pieces) chain.Readable(piece);
+    ASSERT_TRUE(chain.Offer().has_value());
+  }
+
+  void OfferWhole(const NetHeader& header, const std::string& frame) {
+    Offer({Encode(header, header_bytes()) + frame});
+  }
+
+  // Until it has nothing left to do; returns how many buffers came back.
+  int DrainAll() {
+    while (handler_->Drain(queue_)) (void)queue_.Publish();
+    (void)queue_.Publish();
+    int used = 0;
+    while (driver_.GetUsed().has_value()) ++used;
+    return used;
+  }
+
+  uint64_t drops(NetDrop reason) {
+    return counters_.drops[static_cast<size_t>(reason)].value();
+  }
+
+  memory::GuestRam ram_ = memory::GuestRam::Create({.size = 8 << 20}).value();
+  memory::GuestMemory memory_ =
+      memory::GuestMemory::Create(ram_.Regions()).value();
+  FakeDriver driver_{memory_,
+                     {.packed = std::get<0>(GetParam()),
+                      .indirect = std::get<1>(GetParam()),
+                      .in_order = std::get<2>(GetParam()),
+                      .size = kSize,
+                      .bytes = 0x700000}};
+  Virtqueue queue_ = Virtqueue::Create(memory_, driver_.config()).value();
+  ScriptedBackend backend_;
+  QueueCounters counters_;
+  std::unique_ptr<TransmitQueue> handler_;
+};
+
+// bad_inputs 28: "the header may be split over any descriptors".
+TEST_P(TransmitQueueTest, AnyShapeOfChainIsTheSameFrame) {
+  std::mt19937 random(1);
+  std::vector<std::string> expected;
+  for (int round = 0; round < 300; ++round) {
+    const size_t bytes = 14 + random() % (round % 7 == 0 ? 60000 : 1500);
+    const std::string frame = Frame(bytes, static_cast<uint32_t>(round));
+    std::string rest = Encode({}, header_bytes()) + frame;
+    std::vector<std::string> pieces;
+    // Pieces of a byte, of nothing, or of anything.
+    while (pieces.size() < 14 && !rest.empty()) {
+      const size_t here =
+          std::min<size_t>(rest.size(), random() % 3 == 0   ? 1
+                                        : random() % 4 == 0 ? 0
+                                                            : random() % 700);
+      pieces.push_back(rest.substr(0, here));
+      rest.erase(0, here);
+    }
+    pieces.push_back(rest);
+    Offer(pieces);
+    expected.push_back(std::string(kNetHeaderBytes, '\0') + frame);
+    if (round % 3 == 0) {
+      ASSERT_GT(DrainAll(), 0);
+    }
+  }
+  (void)DrainAll();
+  EXPECT_EQ(backend_.sent, expected);
+  EXPECT_EQ(counters_.frames.value(), expected.size());
+  EXPECT_TRUE(queue_.ok());
+}
+
+// bad_inputs 28.
+TEST_P(TransmitQueueTest, BufferShorterThanHeaderAndFrameIsDropped) {
+  for (size_t bytes = 0; bytes < header_bytes() + 14; ++bytes) {
+    Offer({std::string(bytes, '\0')});
+    EXPECT_EQ(DrainAll(), 1);
+  }
+  EXPECT_TRUE(backend_.sent.empty());
+  EXPECT_EQ(drops(NetDrop::kMalformed), header_bytes() + 14);
+  OfferWhole({}, Frame(14, 1));
+  EXPECT_EQ(DrainAll(), 1);
+  EXPECT_EQ(backend_.sent.size(), 1u);
+}
+
+// bad_inputs 31.
+TEST_P(TransmitQueueTest, LargestFrameIsSentAndALargerOneDropped) {
+  OfferWhole({}, Frame(kNetMaxFrameBytes, 1));
+  OfferWhole({}, Frame(kNetMaxFrameBytes + 1, 2));
+  EXPECT_EQ(DrainAll(), 2);
+  ASSERT_EQ(backend_.sent.size(), 1u);
+  EXPECT_EQ(backend_.sent[0].size(), kNetHeaderBytes + kNetMaxFrameBytes);
+  EXPECT_EQ(drops(NetDrop::kMalformed), 1u);
+}
+
+// bad_inputs 22.
+TEST_P(TransmitQueueTest, BufferThatIsAllWritableIsDroppedAndNotWrittenTo) {
+  ASSERT_TRUE(driver_.Chain().Writable(2000).Offer().has_value());
+  while (handler_->Drain(queue_)) {
+  }
+  (void)queue_.Publish();
+  const std::optional<FakeDriver::Used> used = driver_.GetUsed();
+  ASSERT_TRUE(used.has_value());
+  EXPECT_EQ(used->len, 0u);
+  EXPECT_EQ(drops(NetDrop::kMalformed), 1u);
+}
+
+TEST_P(TransmitQueueTest, OffloadHeaderReachesTheBackendAsItWasMade) {
+  Start(FeatureSet::Of(kNetCsum, kNetHostTso4));
+  // An IPv4 TCP frame made by hand: 14 + 20 + 20 bytes of headers.
+  const NetHeader header = {.flags = kNetHeaderNeedsCsum,
+                            .gso_type = kNetGsoTcpv4,
+                            .hdr_len = 54,
+                            .gso_size = 1448,
+                            .csum_start = 34,
+                            .csum_offset = 16};
+  const std::string frame = Frame(9000, 3);
+  OfferWhole(header, frame);
+  EXPECT_EQ(DrainAll(), 1);
+  ASSERT_EQ(backend_.sent.size(), 1u);
+  EXPECT_EQ(
+      backend_.sent[0],
+      std::string("\x01\x01\x36\x00\xa8\x05\x22\x00\x10\x00\x00\x00", 12) +
+          frame);
+}
+
+// bad_inputs 29.
+TEST_P(TransmitQueueTest, ImpossibleHeaderDropsTheFrameAlone) {
+  Start(FeatureSet::Of(kNetCsum, kNetHostTso4));
+  const NetHeader good = {
+      .flags = kNetHeaderNeedsCsum, .csum_start = 34, .csum_offset = 16};
+  NetHeader bad = good;
+  bad.csum_start = 0xffff;
+  OfferWhole(bad, Frame(100, 1));
+  OfferWhole(good, Frame(100, 2));
+  EXPECT_EQ(DrainAll(), 2);
+  EXPECT_EQ(backend_.sent.size(), 1u);
+  EXPECT_EQ(drops(NetDrop::kMalformed), 1u);
+  EXPECT_TRUE(queue_.ok());
+}
+
+// bad_inputs 39: EAGAIN.
+TEST_P(TransmitQueueTest, FrameThatTheBackendCannotTakeYetWaitsForIt) {
+  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, Frame(60 + i, i));
+  backend_.failures = {TransferStatus::kAgain};
+  EXPECT_FALSE(handler_->Drain(queue_));
+  const QueueWait wait = handler_->Wait();
+  EXPECT_FALSE(wait.buffers);
+  EXPECT_EQ(wait.fds[0].fd, backend_.writable_fd());
+  EXPECT_EQ(wait.fds[0].events, POLLOUT);
+  EXPECT_EQ(DrainAll(), 10);
+  ASSERT_EQ(backend_.sent.size(), 10u);
+  for (uint32_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(backend_.sent[i].substr(kNetHeaderBytes), Frame(60 + i, i));
+  }
+}
+
+// bad_inputs 39: EIO, ENOBUFS.
+TEST_P(TransmitQueueTest, FrameThatTheBackendLosesIsCountedAndNoOther) {
+  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, Frame(60, i));
+  backend_.failures = {TransferStatus::kDropped};
+  EXPECT_EQ(DrainAll(), 3);
+  EXPECT_EQ(backend_.sent.size(), 2u);
+  EXPECT_EQ(drops(NetDrop::kBackend), 1u);
+}
+
+TEST_P(TransmitQueueTest, FramesAfterTheBackendHasGoneAreDropped) {
+  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, Frame(60, i));
+  backend_.failures = {TransferStatus::kGone};
+  EXPECT_EQ(DrainAll(), 3);
+  EXPECT_TRUE(backend_.sent.empty());
+  EXPECT_EQ(drops(NetDrop::kBackend), 3u);
+  EXPECT_TRUE(handler_->Wait().buffers);
+}
+
+TEST_P(TransmitQueueTest, RateLimitHoldsFramesBack) {
+  Start({}, {.frames_per_second = 1000, .burst_frames = 4});
+  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, Frame(60, i));
+  EXPECT_FALSE(handler_->Drain(queue_));
+  // Some more than the burst, if this takes a while.
+  EXPECT_GE(backend_.sent.size(), 4u);
+  while (backend_.sent.size() < 10) {
+    const QueueWait wait = handler_->Wait();
+    ASSERT_FALSE(wait.buffers);
+    ASSERT_NE(wait.deadline_ns, QueueWait::kForever);
+    (void)handler_->Drain(queue_);
+  }
+  EXPECT_EQ(DrainAll(), 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TransmitQueueTest,
+                         testing::Combine(testing::Bool(), testing::Bool(),
+                                          testing::Bool(), testing::Bool()),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)
+                                                  ? "packed"
+                                                  : "split") +
+                                  (std::get<1>(info.param) ? "_indirect" : "") +
+                                  (std::get<2>(info.param) ? "_in_order" : "") +
+                                  (std::get<3>(info.param) ? "_hash" : "");
+                         });
+
+// bad_inputs 28: "1-byte pieces": more of them than writev(2) takes.
+TEST(TransmitQueueSizeTest, FrameOfMoreElementsThanTheKernelTakesIsSent) {
+  constexpr uint16_t kLarge = 1024;
+  const memory::GuestRam ram =
+      memory::GuestRam::Create({.size = 8 << 20}).value();
+  const memory::GuestMemory memory =
+      memory::GuestMemory::Create(ram.Regions()).value();
+  FakeDriver driver(
+      memory,
+      {.packed = true, .indirect = false, .size = kLarge, .bytes = 0x700000});
+  Virtqueue queue = Virtqueue::Create(memory, driver.config()).value();
+  ScriptedBackend backend;
+  QueueCounters counters;
+  TransmitQueue handler(backend, {}, kLarge, counters);
+  handler.SetFeatures({});
+  handler.QueueStarted(queue);
+  const std::string frame = Frame(kLarge - 1 + 10, 5);
+  FakeDriver::ChainBuilder chain = driver.Chain();
+  chain.Readable(std::string(kNetHeaderBytes, '\0') + frame.substr(0, 11));
+  for (const char byte : frame.substr(11)) {
+    chain.Readable(std::string(1, byte));
+  }
+  ASSERT_TRUE(chain.Offer().has_value());
+  while (handler.Drain(queue)) {
+  }
+  ASSERT_EQ(backend.sent.size(), 1u);
+  EXPECT_EQ(backend.sent[0].substr(kNetHeaderBytes), frame);
+}
+
+}  // namespace
+}  // namespace annulus::virtio
