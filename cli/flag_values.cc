@@ -16,11 +16,6 @@
 namespace annulus::cli {
 namespace {
 
-absl::Status NotA(absl::string_view text, absl::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", absl::CHexEscape(text), "\" is not ", what));
-}
-
 // Digits only: no sign, no blank, unlike absl::SimpleAtoi.
 template <typename Number>
 bool ParseDigits(absl::string_view text, Number& number) {
@@ -56,14 +51,6 @@ constexpr VirtioFeature kVirtioFeatures[] = {
     {"notification_data", &VirtioConfig::notification_data},
 };
 
-// Null if there is none.
-bool* FeatureNamed(absl::string_view name, VirtioConfig& virtio) {
-  for (const VirtioFeature& feature : kVirtioFeatures) {
-    if (feature.name == name) return &(virtio.*feature.field);
-  }
-  return nullptr;
-}
-
 // "a=, b= or c=".
 std::string FeatureNames() {
   std::string names;
@@ -80,10 +67,21 @@ std::string FeatureNames() {
 
 }  // namespace
 
+absl::Status NotA(absl::string_view text, absl::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", absl::CHexEscape(text), "\" is not ", what));
+}
+
 absl::StatusOr<uint32_t> ParseCount(absl::string_view text) {
   uint32_t count = 0;
   if (!ParseDigits(text, count)) return NotA(text, "a number");
   return count;
+}
+
+absl::StatusOr<uint64_t> ParseNumber(absl::string_view text) {
+  uint64_t number = 0;
+  if (!ParseDigits(text, number)) return NotA(text, "a number");
+  return number;
 }
 
 absl::StatusOr<uint64_t> ParseSize(absl::string_view text) {
@@ -146,7 +144,7 @@ absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text) {
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::pair<absl::string_view, absl::string_view> option =
         absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
-    bool* const feature = FeatureNamed(option.first, virtio);
+    bool* const feature = VirtioFeatureNamed(option.first, virtio);
     if (feature == nullptr ||
         (option.second != "on" && option.second != "off")) {
       return NotA(parts[i], absl::StrCat(FeatureNames(), " with on or off"));
@@ -154,6 +152,21 @@ absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text) {
     *feature = option.second == "on";
   }
   return virtio;
+}
+
+bool* VirtioFeatureNamed(absl::string_view name, VirtioConfig& virtio) {
+  for (const VirtioFeature& feature : kVirtioFeatures) {
+    if (feature.name == name) return &(virtio.*feature.field);
+  }
+  return nullptr;
+}
+
+std::vector<absl::string_view> VirtioFeatureNames() {
+  std::vector<absl::string_view> names;
+  for (const VirtioFeature& feature : kVirtioFeatures) {
+    names.push_back(feature.name);
+  }
+  return names;
 }
 
 }  // namespace annulus::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "vmm/config/vm_config.h"
@@ -12,8 +13,12 @@
 
 namespace annulus::cli {
 
+// The reason "TEXT" is not WHAT, in quotes and printable.
+absl::Status NotA(absl::string_view text, absl::string_view what);
+
 // "4".
 absl::StatusOr<uint32_t> ParseCount(absl::string_view text);
+absl::StatusOr<uint64_t> ParseNumber(absl::string_view text);
 
 // Bytes from "536870912", "524288K", "512M", "2G", "1T", also "512MiB": powers
 // of 1024, upper or lower case.
@@ -29,6 +34,12 @@ absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text);
 // ",indirect_desc=off", ",in_order=off", ",ring_reset=off",
 // ",notification_data=off" (or "=on").
 absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text);
+
+// The switch of `virtio` that is called so there; null if there is none.
+bool* VirtioFeatureNamed(absl::string_view name, VirtioConfig& virtio);
+
+// The names of those switches.
+std::vector<absl::string_view> VirtioFeatureNames();
 
 }  // namespace annulus::cli
 

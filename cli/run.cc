@@ -46,7 +46,9 @@ constexpr absl::string_view kExamples =
     "  annulus run --kernel vmlinux --cpus 4 --memory 2G --rng pci --quiet\n"
     "  annulus run --config vm.textproto --cmdline 'console=ttyS0 quiet'\n"
     "  annulus run --kernel vmlinuz --console file:guest.log --rng "
-    "mmio,packed=off\n";
+    "mmio,packed=off\n"
+    "  annulus run --kernel vmlinuz --net tap=tap0,queues=4 --net "
+    "passt=/tmp/passt.socket\n";
 
 constexpr char kEscapeHelp[] =
     "\n[annulus] Ctrl-A X: leave   Ctrl-A Ctrl-A: send Ctrl-A   "

@@ -28,8 +28,8 @@ RunError ExplainRunError(const absl::Status& status, const VmConfig& config) {
     absl::StrAppend(&line, reason);
     return {line, ExitCode::kUsage};
   }
-  // Files that could not be opened come with their field.
-  for (const absl::string_view field : {"boot.", "console."}) {
+  // Files and interfaces that could not be opened come with their field.
+  for (const absl::string_view field : {"boot.", "console.", "net["}) {
     if (absl::StartsWith(reason, field)) {
       return {std::string(reason), ExitCode::kUsage};
     }

@@ -34,6 +34,9 @@ TEST(RunErrorTest, BadImagesAreNamedByFieldAndFile) {
 }
 
 TEST(RunErrorTest, FilesThatDoNotOpenKeepTheirField) {
+  const RunError tap = Explain(absl::ErrnoToStatus(ENODEV, "net[1].tap: t"));
+  EXPECT_EQ(tap.line, "net[1].tap: t: No such device");
+  EXPECT_EQ(tap.code, ExitCode::kUsage);
   const RunError error =
       Explain(absl::ErrnoToStatus(ENOENT, "console.path: a/b"));
   EXPECT_TRUE(absl::StartsWith(error.line, "console.path: a/b: No such"));

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/flag_values.h"
+#include "cli/net_flag.h"
 
 namespace annulus::cli {
 namespace {
@@ -68,6 +69,13 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
         values.rng.push_back(RngConfig{*virtio});
         return absl::OkStatus();
       });
+  flags.AddValue("net", kNetValueName, kNetHelp,
+                 [&values](absl::string_view value) {
+                   absl::StatusOr<NetConfig> net = ParseNet(value);
+                   if (!net.ok()) return net.status();
+                   values.net.push_back(*std::move(net));
+                   return absl::OkStatus();
+                 });
   flags.AddSwitch("debug-exit", 0,
                   "Give the guest I/O port 0xf4, where a write ends the\n"
                   "machine: for tests.",
@@ -122,6 +130,7 @@ void ApplyRunFlags(const RunFlags& values, VmConfig& config) {
   apply(values.console, config.console);
   apply(values.debug_exit, config.debug_exit);
   if (!values.rng.empty()) config.rng = values.rng;
+  if (!values.net.empty()) config.net = values.net;
 }
 
 LogSeverity LeastSeverity(const RunFlags& values) {

@@ -36,6 +36,7 @@ struct RunFlags {
   std::optional<bool> shared_memory;
   std::optional<ConsoleConfig> console;
   std::vector<RngConfig> rng;  // Empty: as configured.
+  std::vector<NetConfig> net;  // Likewise.
   std::optional<bool> debug_exit;
 
   bool timings = false;

@@ -50,6 +50,10 @@ TEST(RunFlagsTest, EachFlagOverridesItsField) {
                                  "pci",
                                  "--rng",
                                  "mmio,packed=off",
+                                 "--net",
+                                 "tap=tap0,queues=4",
+                                 "--net",
+                                 "loopback,mmio",
                                  "--debug-exit"});
   EXPECT_EQ(config.name, "n");
   EXPECT_EQ(config.boot.kernel, "k");
@@ -66,6 +70,11 @@ TEST(RunFlagsTest, EachFlagOverridesItsField) {
   ASSERT_EQ(config.rng.size(), 2u);
   EXPECT_EQ(config.rng[0].virtio.transport, TransportKind::kPci);
   EXPECT_FALSE(config.rng[1].virtio.packed);
+  ASSERT_EQ(config.net.size(), 2u);
+  EXPECT_EQ(config.net[0].tap, "tap0");
+  EXPECT_EQ(config.net[0].queue_pairs, 4u);
+  EXPECT_EQ(config.net[1].backend, NetConfig::Backend::kLoopback);
+  EXPECT_EQ(config.net[1].virtio.transport, TransportKind::kMmio);
   EXPECT_TRUE(config.debug_exit);
 }
 
@@ -77,6 +86,7 @@ TEST(RunFlagsTest, WithoutFlagsTheConfigurationStays) {
   config.memory = {uint64_t{64} << 20, true, true, true};
   config.console = {ConsoleConfig::Kind::kFile, "f"};
   config.rng.resize(3);
+  config.net.resize(2);
   config.debug_exit = true;
   const VmConfig same = Apply({}, config);
   EXPECT_EQ(same.name, "n");
@@ -90,6 +100,7 @@ TEST(RunFlagsTest, WithoutFlagsTheConfigurationStays) {
               same.memory.shared);
   EXPECT_EQ(same.console.path, "f");
   EXPECT_EQ(same.rng.size(), 3u);
+  EXPECT_EQ(same.net.size(), 2u);
   EXPECT_TRUE(same.debug_exit);
 }
 
@@ -114,6 +125,12 @@ TEST(RunFlagsTest, RngFlagsReplaceTheList) {
   VmConfig config;
   config.rng.resize(3);
   EXPECT_EQ(Apply({"--rng", "mmio"}, config).rng.size(), 1u);
+}
+
+TEST(RunFlagsTest, NetFlagsReplaceTheList) {
+  VmConfig config;
+  config.net.resize(3);
+  EXPECT_EQ(Apply({"--net", "null"}, config).net.size(), 1u);
 }
 
 TEST(RunFlagsTest, CommandLineHasADefaultUnlessAFlagSaysEmpty) {

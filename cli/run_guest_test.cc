@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -75,6 +76,38 @@ TEST_F(RunGuestTest, InputReachesTheGuestAndItsOutputComesBack) {
   EXPECT_TRUE(absl::StartsWith(result.err, "annulus: debug exit"))
       << result.err;
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+}
+
+TEST_F(RunGuestTest, NetworkCardsOfEachKindStartAndEndWithTheGuest) {
+  Process vm(Command({"--net", "loopback,queues=16", "--net",
+                      "null,mmio,packed=off,mac=52:54:00:12:34:56", "-v"}),
+             Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f)) << result.err;
+  // The one without an address got one.
+  EXPECT_TRUE(absl::StrContains(result.err, "net0: its address is "));
+  EXPECT_FALSE(absl::StrContains(result.err, "net1: its address is "));
+}
+
+TEST_F(RunGuestTest, ACardWhoseOtherEndIsNotThereIsOneLine) {
+  const std::vector<std::pair<std::string, std::string>> kCases = {
+      {"tap=annulus-none", "net[0].tap: tap \"annulus-none\" does not exist"},
+      {"passt=/no/such/socket",
+       "net[0].passt: /no/such/socket: No such file or directory"},
+      {"fd=999", "net[0].tap_fds: 999: Bad file descriptor"},
+      {"null,pcap=/no/such/file",
+       "net[0].pcap: /no/such/file: No such file or directory"},
+  };
+  for (const auto& [net, error] : kCases) {
+    if (net[0] == 't' && ::access("/dev/net/tun", R_OK | W_OK) != 0) continue;
+    Process vm(Command({"--net", net}), Process::Streams::kPipes);
+    const ProcessResult result = vm.Wait();
+    EXPECT_EQ(result.exit_code, 2) << net;
+    EXPECT_TRUE(absl::StrContains(result.err, error)) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+  }
 }
 
 TEST_F(RunGuestTest, InputThatIsLongerThanAnyBufferArrivesWhole) {

@@ -89,7 +89,16 @@ absl::StatusOr<Resources> OpenResources(const VmConfig& config) {
                              OpenImage("boot.initrd", config.boot.initrd));
   }
   ANNULUS_ASSIGN_OR_RETURN(resources.kvm, OpenKvm());
+  const auto card = [](size_t i) { return absl::StrCat("net[", i, "]"); };
+  for (size_t i = 0; i < config.net.size(); ++i) {
+    ANNULUS_ASSIGN_OR_RETURN(NetResources net,
+                             OpenNetResources(card(i), config.net[i]));
+    resources.net.push_back(std::move(net));
+  }
   ANNULUS_RETURN_IF_ERROR(OpenConsole(config.console, resources));
+  for (size_t i = 0; i < config.net.size(); ++i) {
+    ANNULUS_RETURN_IF_ERROR(OpenPcap(card(i), config.net[i], resources.net[i]));
+  }
   return resources;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "devices/virtio/net/net_feature_names.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/message.h"
@@ -118,6 +119,21 @@ TEST(ConfigDocsTest, StatedDefaultsAreTheProgramsDefaults) {
   config.rng.resize(1);
   CheckDefaults(*file.FindMessageTypeByName("RngConfig"),
                 VmConfigToProto(config).rng(0));
+  config.net.resize(1);
+  CheckDefaults(*file.FindMessageTypeByName("NetConfig"),
+                VmConfigToProto(config).net(0));
+}
+
+TEST(ConfigDocsTest, EveryFeatureOfANetworkCardIsListed) {
+  const std::string docs = Docs();
+  const size_t row = docs.find("| `disabled_features`");
+  ASSERT_NE(row, std::string::npos);
+  const std::string line = docs.substr(row, docs.find('\n', row) - row);
+  for (const virtio::NetFeature& feature : virtio::NetFeatures()) {
+    EXPECT_TRUE(absl::StrContains(line, absl::StrCat(" ", feature.name, ",")) ||
+                absl::StrContains(line, absl::StrCat(" ", feature.name, ".")))
+        << feature.name;
+  }
 }
 
 TEST(ConfigDocsTest, ExamplesAreValidConfigurations) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -101,6 +102,67 @@ absl::Status ReadVirtio(const proto::VirtioConfig& message,
   }
 }
 
+absl::Status ReadBackend(const proto::NetConfig& message, NetConfig& net) {
+  using Backend = NetConfig::Backend;
+  if (!message.has_backend()) return absl::OkStatus();
+  switch (message.backend()) {
+    case proto::NetConfig::NONE:
+      net.backend = Backend::kNone;
+      return absl::OkStatus();
+    case proto::NetConfig::TAP:
+      net.backend = Backend::kTap;
+      return absl::OkStatus();
+    case proto::NetConfig::PASST:
+      net.backend = Backend::kPasst;
+      return absl::OkStatus();
+    case proto::NetConfig::LOOPBACK:
+      net.backend = Backend::kLoopback;
+      return absl::OkStatus();
+    case proto::NetConfig::NULL_:
+      net.backend = Backend::kNull;
+      return absl::OkStatus();
+    default:  // As above.
+      return absl::InvalidArgumentError(
+          absl::StrCat("backend: ", static_cast<int>(message.backend()),
+                       " is not one of TAP, PASST, LOOPBACK, NULL"));
+  }
+}
+
+void ReadRateLimit(const proto::RateLimitConfig& message,
+                   RateLimitConfig& limit) {
+  if (message.has_bytes_per_second()) {
+    limit.bytes_per_second = message.bytes_per_second();
+  }
+  if (message.has_burst_bytes()) limit.burst_bytes = message.burst_bytes();
+  if (message.has_frames_per_second()) {
+    limit.frames_per_second = message.frames_per_second();
+  }
+  if (message.has_burst_frames()) limit.burst_frames = message.burst_frames();
+}
+
+absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
+  ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), net.virtio));
+  ANNULUS_RETURN_IF_ERROR(ReadBackend(message, net));
+  if (message.has_tap()) net.tap = message.tap();
+  net.tap_fds.assign(message.tap_fds().begin(), message.tap_fds().end());
+  if (message.has_create_tap()) net.create_tap = message.create_tap();
+  if (message.has_passt()) net.passt = message.passt();
+  if (message.has_pcap()) net.pcap = message.pcap();
+  if (message.has_mac()) net.mac = message.mac();
+  if (message.has_mtu()) net.mtu = message.mtu();
+  if (message.has_queue_pairs()) net.queue_pairs = message.queue_pairs();
+  if (message.has_queue_size()) net.queue_size = message.queue_size();
+  if (message.has_speed_mbps()) net.speed_mbps = message.speed_mbps();
+  net.disabled_features.assign(message.disabled_features().begin(),
+                               message.disabled_features().end());
+  ReadRateLimit(message.receive_limit(), net.receive_limit);
+  ReadRateLimit(message.transmit_limit(), net.transmit_limit);
+  if (message.has_poll_microseconds()) {
+    net.poll_microseconds = message.poll_microseconds();
+  }
+  return absl::OkStatus();
+}
+
 void WriteMemory(const MemoryConfig& memory, proto::MemoryConfig& message) {
   if (memory.size_bytes % kMiB == 0) {
     message.set_size_mib(memory.size_bytes / kMiB);
@@ -136,6 +198,51 @@ void WriteVirtio(const VirtioConfig& virtio, proto::VirtioConfig& message) {
   message.set_notification_data(virtio.notification_data);
 }
 
+proto::NetConfig::Backend ToProto(NetConfig::Backend backend) {
+  switch (backend) {
+    case NetConfig::Backend::kNone:
+      return proto::NetConfig::NONE;
+    case NetConfig::Backend::kTap:
+      return proto::NetConfig::TAP;
+    case NetConfig::Backend::kPasst:
+      return proto::NetConfig::PASST;
+    case NetConfig::Backend::kLoopback:
+      return proto::NetConfig::LOOPBACK;
+    case NetConfig::Backend::kNull:
+      return proto::NetConfig::NULL_;
+  }
+  return proto::NetConfig::NONE;
+}
+
+void WriteRateLimit(const RateLimitConfig& limit,
+                    proto::RateLimitConfig& message) {
+  message.set_bytes_per_second(limit.bytes_per_second);
+  message.set_burst_bytes(limit.burst_bytes);
+  message.set_frames_per_second(limit.frames_per_second);
+  message.set_burst_frames(limit.burst_frames);
+}
+
+void WriteNet(const NetConfig& net, proto::NetConfig& message) {
+  WriteVirtio(net.virtio, *message.mutable_virtio());
+  message.set_backend(ToProto(net.backend));
+  message.set_tap(net.tap);
+  message.mutable_tap_fds()->Add(net.tap_fds.begin(), net.tap_fds.end());
+  message.set_create_tap(net.create_tap);
+  message.set_passt(net.passt);
+  message.set_pcap(net.pcap);
+  message.set_mac(net.mac);
+  message.set_mtu(net.mtu);
+  message.set_queue_pairs(net.queue_pairs);
+  message.set_queue_size(net.queue_size);
+  message.set_speed_mbps(net.speed_mbps);
+  for (const std::string& feature : net.disabled_features) {
+    message.add_disabled_features(feature);
+  }
+  WriteRateLimit(net.receive_limit, *message.mutable_receive_limit());
+  WriteRateLimit(net.transmit_limit, *message.mutable_transmit_limit());
+  message.set_poll_microseconds(net.poll_microseconds);
+}
+
 }  // namespace
 
 absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
@@ -152,6 +259,13 @@ absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
     if (!status.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("rng[", config.rng.size() - 1, "].", status.message()));
+    }
+  }
+  for (const proto::NetConfig& net : message.net()) {
+    const absl::Status status = ReadNet(net, config.net.emplace_back());
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("net[", config.net.size() - 1, "].", status.message()));
     }
   }
   return config;
@@ -173,6 +287,7 @@ proto::VmConfig VmConfigToProto(const VmConfig& config) {
   for (const RngConfig& rng : config.rng) {
     WriteVirtio(rng.virtio, *message.add_rng()->mutable_virtio());
   }
+  for (const NetConfig& net : config.net) WriteNet(net, *message.add_net());
   return message;
 }
 

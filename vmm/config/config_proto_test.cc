@@ -24,6 +24,9 @@ VmConfig DefaultWithLists() {
   VmConfig config;
   config.cpu.pinning = {0};
   config.rng.resize(1);
+  config.net.resize(1);
+  config.net[0].tap_fds = {0};
+  config.net[0].disabled_features = {"csum"};
   return config;
 }
 
@@ -58,6 +61,10 @@ bool HasOther(const Message& message, const FieldDescriptor& field) {
 void SetUnusual(Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   if (field.is_repeated()) {
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+      reflection.SetRepeatedString(&message, &field, 0, "unusual");
+      return;
+    }
     ASSERT_EQ(field.cpp_type(), FieldDescriptor::CPPTYPE_UINT32);
     reflection.SetRepeatedUInt32(&message, &field, 0, 77);
     return;
@@ -98,7 +105,7 @@ TEST(ConfigProtoTest, DefaultConfigurationSetsEveryField) {
                 HasOther(owner, field))
         << field.full_name() << " is not written by VmConfigToProto";
   });
-  EXPECT_GE(leaves, 15);
+  EXPECT_GE(leaves, 40);
 }
 
 TEST(ConfigProtoTest, EveryFieldOfTheSchemaSurvivesTheStruct) {
@@ -138,7 +145,7 @@ TEST(ConfigProtoTest, EmptyMessageGivesTheDefaultsOfTheStruct) {
 // all of them does not compile: add the new field here, and to the schema.
 TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   const VmConfig vm;
-  [[maybe_unused]] const auto& [name, cpu, memory, boot, console, rng,
+  [[maybe_unused]] const auto& [name, cpu, memory, boot, console, rng, net,
                                 debug_exit] = vm;
   [[maybe_unused]] const auto& [count, pinning] = cpu;
   [[maybe_unused]] const auto& [size_bytes, hugepages, prefault, shared] =
@@ -150,17 +157,27 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc,
                                 in_order, ring_reset, notification_data] =
       virtio;
+  const NetConfig card;
+  [[maybe_unused]] const auto& [card_virtio, backend, tap, tap_fds, create_tap,
+                                passt, pcap, mac, mtu, queue_pairs, queue_size,
+                                speed_mbps, disabled_features, receive_limit,
+                                transmit_limit, poll_microseconds] = card;
+  [[maybe_unused]] const auto& [bytes_per_second, burst_bytes,
+                                frames_per_second, burst_frames] =
+      receive_limit;
 
   const auto fields = [](const Descriptor* type) {
     return type->field_count();
   };
-  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 7);
+  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 8);
   EXPECT_EQ(fields(proto::CpuConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::RngConfig::descriptor()), 1);
   EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 7);
+  EXPECT_EQ(fields(proto::NetConfig::descriptor()), 16);
+  EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
 }
 
 TEST(ConfigProtoTest, SizeInMibThatOverflowsIsRefused) {

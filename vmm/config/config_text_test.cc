@@ -52,6 +52,28 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_FALSE(config->rng[1].virtio.in_order);
   EXPECT_FALSE(config->rng[1].virtio.ring_reset);
   EXPECT_FALSE(config->rng[1].virtio.notification_data);
+  ASSERT_EQ(config->net.size(), 3u);
+  const NetConfig& net = config->net[0];
+  EXPECT_EQ(net.virtio.transport, TransportKind::kMmio);
+  EXPECT_EQ(net.backend, NetConfig::Backend::kTap);
+  EXPECT_EQ(net.tap, "tap0");
+  EXPECT_TRUE(net.create_tap);
+  EXPECT_EQ(net.pcap, "net.pcap");
+  EXPECT_EQ(net.mac, "52:54:00:12:34:56");
+  EXPECT_EQ(net.mtu, 9000u);
+  EXPECT_EQ(net.queue_pairs, 4u);
+  EXPECT_EQ(net.queue_size, 1024u);
+  EXPECT_EQ(net.speed_mbps, 10000u);
+  EXPECT_EQ(net.disabled_features,
+            (std::vector<std::string>{"mrg_rxbuf", "guest_ecn"}));
+  EXPECT_EQ(net.receive_limit.bytes_per_second, uint64_t{1} << 40);
+  EXPECT_EQ(net.receive_limit.burst_bytes, 65536u);
+  EXPECT_EQ(net.transmit_limit.frames_per_second, 1000u);
+  EXPECT_EQ(net.transmit_limit.burst_frames, 32u);
+  EXPECT_EQ(net.poll_microseconds, 50u);
+  EXPECT_EQ(config->net[1].backend, NetConfig::Backend::kPasst);
+  EXPECT_EQ(config->net[1].passt, "passt.socket");
+  EXPECT_EQ(config->net[2].tap_fds, (std::vector<uint32_t>{7, 8}));
 }
 
 TEST(ConfigTextTest, TextFormatSetsEveryField) {
@@ -69,7 +91,18 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
           transport: MMIO packed: false event_idx: false indirect_desc: false
           in_order: false ring_reset: false notification_data: false
         }
-      })",
+      }
+      net {
+        virtio { transport: MMIO }
+        backend: TAP tap: "tap0" create_tap: true pcap: "net.pcap"
+        mac: "52:54:00:12:34:56" mtu: 9000 queue_pairs: 4 queue_size: 1024
+        speed_mbps: 10000 disabled_features: ["mrg_rxbuf", "guest_ecn"]
+        receive_limit { bytes_per_second: 1099511627776 burst_bytes: 65536 }
+        transmit_limit { frames_per_second: 1000 burst_frames: 32 }
+        poll_microseconds: 50
+      }
+      net { backend: PASST passt: "passt.socket" }
+      net { backend: TAP tap_fds: [7, 8] })",
                                  ConfigFormat::kTextProto, "F"));
 }
 
@@ -86,7 +119,18 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
       "rng": [{}, {"virtio": {"transport": "MMIO", "packed": false,
                               "event_idx": false, "indirectDesc": false,
                               "inOrder": false, "ringReset": false,
-                              "notificationData": false}}]
+                              "notificationData": false}}],
+      "net": [
+        {"virtio": {"transport": "MMIO"}, "backend": "TAP", "tap": "tap0",
+         "createTap": true, "pcap": "net.pcap", "mac": "52:54:00:12:34:56",
+         "mtu": 9000, "queuePairs": 4, "queueSize": 1024, "speedMbps": 10000,
+         "disabledFeatures": ["mrg_rxbuf", "guest_ecn"],
+         "receiveLimit": {"bytesPerSecond": "1099511627776",
+                          "burstBytes": 65536},
+         "transmitLimit": {"framesPerSecond": 1000, "burstFrames": 32},
+         "pollMicroseconds": 50},
+        {"backend": "PASST", "passt": "passt.socket"},
+        {"backend": "TAP", "tap_fds": [7, 8]}]
       })",
                                  ConfigFormat::kJson, "F"));
 }

@@ -15,9 +15,9 @@ inline constexpr uint32_t kMaxVcpus = 32;
 inline constexpr uint32_t kMaxHostCpu = 1023;  // CPU_SETSIZE - 1.
 inline constexpr uint64_t kMinMemoryBytes = uint64_t{16} << 20;
 inline constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 40;
-inline constexpr size_t kMaxPathLength = 4095;  // PATH_MAX - 1.
 inline constexpr size_t kMaxCmdlineLength = 65535;
 inline constexpr size_t kMaxRngPerTransport = 8;
+inline constexpr size_t kMaxMmioDevices = 8;
 
 // Checks every range and dependency among fields. InvalidArgument with one
 // line, "FIELD: REASON", for the first field that is wrong, for instance

@@ -177,5 +177,29 @@ TEST(ValidateConfigTest, EightRngDevicesFitOnEachTransport) {
   EXPECT_EQ(error(0, 9), "rng: 9 devices on MMIO are more than 8");
 }
 
+TEST(ValidateConfigTest, NetworkCardsAreValidated) {
+  EXPECT_EQ(ErrorAfter([](VmConfig& c) { c.net.resize(1); }),
+            "net[0].backend: is not given: TAP, PASST, LOOPBACK or NULL");
+}
+
+TEST(ValidateConfigTest, DevicesOfAllKindsShareTheWindowsOfMmio) {
+  const auto error = [](size_t rng, size_t net) {
+    return ErrorAfter([=](VmConfig& c) {
+      c.rng.resize(rng);
+      for (RngConfig& device : c.rng) {
+        device.virtio.transport = TransportKind::kMmio;
+      }
+      c.net.resize(net);
+      for (NetConfig& device : c.net) {
+        device.backend = NetConfig::Backend::kNull;
+        device.virtio.transport = TransportKind::kMmio;
+      }
+    });
+  };
+  EXPECT_EQ(error(4, 4), "");
+  EXPECT_EQ(error(4, 5),
+            "net: with those of rng, 9 devices on MMIO are more than 8");
+}
+
 }  // namespace
 }  // namespace annulus

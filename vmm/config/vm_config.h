@@ -58,6 +58,38 @@ struct RngConfig {
   VirtioConfig virtio;
 };
 
+// How much may pass in one direction of a network card. 0: no limit; a burst of
+// 0: a tenth of a second's worth.
+struct RateLimitConfig {
+  uint64_t bytes_per_second = 0;
+  uint64_t burst_bytes = 0;
+  uint64_t frames_per_second = 0;
+  uint64_t burst_frames = 0;
+};
+
+// A network card, virtio 1.4 §5.1 "Network Device".
+struct NetConfig {
+  enum class Backend : uint8_t { kNone, kTap, kPasst, kLoopback, kNull };
+
+  VirtioConfig virtio;
+  Backend backend = Backend::kNone;  // Must be given.
+  std::string tap;                   // For kTap: the interface's name, or:
+  std::vector<uint32_t> tap_fds;     // Open descriptors, one a queue pair.
+  bool create_tap = false;           // Make the interface, for the VM's life.
+  std::string passt;                 // For kPasst: path of passt's socket.
+  std::string pcap;           // Path: records all frames; empty: does not.
+  std::string mac;            // "52:54:00:12:34:56"; empty: a random one.
+  uint32_t mtu = 0;           // 68 to 65535; 0: the driver is told of none.
+  uint32_t queue_pairs = 1;   // 1 to 16.
+  uint32_t queue_size = 256;  // A power of two.
+  uint32_t speed_mbps = 0;    // What the driver is told; 0: unknown.
+  // Names of devices/virtio/net/net_feature_names.h.
+  std::vector<std::string> disabled_features;
+  RateLimitConfig receive_limit;   // To the guest.
+  RateLimitConfig transmit_limit;  // From the guest.
+  uint32_t poll_microseconds = 0;  // How long workers look for more work.
+};
+
 struct VmConfig {
   std::string name = "annulus";  // Names threads, guest RAM and log lines.
   CpuConfig cpu;
@@ -65,6 +97,7 @@ struct VmConfig {
   BootConfig boot;
   ConsoleConfig console;
   std::vector<RngConfig> rng;
+  std::vector<NetConfig> net;
   // Gives the guest I/O port 0xf4, where a write ends the VM: for tests.
   bool debug_exit = false;
 };

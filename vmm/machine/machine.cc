@@ -99,14 +99,15 @@ absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
       platform_, PcPlatform::Create(control, config.debug_exit, ports_));
   ANNULUS_RETURN_IF_ERROR(AddPci());
   ANNULUS_ASSIGN_OR_RETURN(
-      virtio_, VirtioDevices::Create(config, {.vm = vm_,
-                                              .memory = memory_,
-                                              .registrar = registrar_,
-                                              .mmio = mmio_,
-                                              .pci = pci_,
-                                              .bars = bars_,
-                                              .vectors = vectors_,
-                                              .log = log}));
+      virtio_, VirtioDevices::Create(config, std::move(resources.net),
+                                     {.vm = vm_,
+                                      .memory = memory_,
+                                      .registrar = registrar_,
+                                      .mmio = mmio_,
+                                      .pci = pci_,
+                                      .bars = bars_,
+                                      .vectors = vectors_,
+                                      .log = log}));
   return absl::OkStatus();
 }
 

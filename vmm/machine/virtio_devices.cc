@@ -5,9 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "devices/virtio/net/net_device.h"
 #include "devices/virtio/rng/rng_device.h"
 #include "memory/guest_address.h"
+#include "vmm/config/validate_config.h"
+#include "vmm/config/validate_net_config.h"
 #include "vmm/machine/address_map.h"
+#include "vmm/machine/net_card.h"
 
 namespace annulus {
 namespace {
@@ -23,16 +27,42 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
       log);
 }
 
+// What ValidateVmConfig() lets pass, the device can do.
+static_assert(kMaxNetQueueSize == virtio::NetDevice::kMaxQueueSize);
+static_assert(kMaxQueuePairs == virtio::NetDevice::kMaxQueuePairs);
+static_assert(kMaxMmioDevices == kMaxVirtioMmioDevices);
+
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
+    const NetConfig& config, size_t index, NetResources resources,
+    LogSink& log) {
+  ANNULUS_ASSIGN_OR_RETURN(
+      NetCard card, MakeNetCard(config, index, std::move(resources), log));
+  return virtio::NetDevice::Create(card.options, std::move(card.backend), log);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
-    const VmConfig& config, const VirtioSurroundings& surroundings) {
+    const VmConfig& config, std::vector<NetResources> net,
+    const VirtioSurroundings& surroundings) {
+  if (net.size() != config.net.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("net: ", config.net.size(), " cards are configured, but ",
+                     net.size(), " were opened"));
+  }
   std::unique_ptr<VirtioDevices> self(new VirtioDevices);
   for (size_t i = 0; i < config.rng.size(); ++i) {
     ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<virtio::VirtioDevice> device,
                              CreateRng(config.rng[i], i, surroundings.log));
     ANNULUS_RETURN_IF_ERROR(
         self->Add(std::move(device), config.rng[i].virtio, surroundings));
+  }
+  for (size_t i = 0; i < config.net.size(); ++i) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        std::unique_ptr<virtio::VirtioDevice> device,
+        CreateNet(config.net[i], i, std::move(net[i]), surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(
+        self->Add(std::move(device), config.net[i].virtio, surroundings));
   }
   return self;
 }

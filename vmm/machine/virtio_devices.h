@@ -21,6 +21,7 @@
 #include "vmm/config/vm_config.h"
 #include "vmm/irq/irq_line.h"
 #include "vmm/kvm/kvm_vm.h"
+#include "vmm/net_resources.h"
 
 namespace annulus {
 
@@ -42,10 +43,12 @@ struct VirtioSurroundings {
 //   have worker threads of their own.
 class VirtioDevices {
  public:
-  // The devices appear in the order of the configuration: those over MMIO in
-  // ascending windows, those over PCI in ascending slots.
+  // The devices appear in the order of the configuration, entropy devices
+  // first: those over MMIO in ascending windows, those over PCI in ascending
+  // slots. `net` is what was opened for each network card.
   static absl::StatusOr<std::unique_ptr<VirtioDevices>> Create(
-      const VmConfig& config, const VirtioSurroundings& surroundings);
+      const VmConfig& config, std::vector<NetResources> net,
+      const VirtioSurroundings& surroundings);
 
   // How ACPI is to describe those over MMIO.
   const std::vector<acpi::AcpiMmioDevice>& acpi_mmio_devices() const {

@@ -1,0 +1,35 @@
+#ifndef VMM_CONFIG_VALIDATE_NET_CONFIG_H_
+#define VMM_CONFIG_VALIDATE_NET_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "vmm/config/vm_config.h"
+
+namespace annulus {
+
+// The bounds of a NetConfig.
+inline constexpr size_t kMaxNetPci = 16;
+inline constexpr size_t kMaxTapName = 15;      // IFNAMSIZ - 1.
+inline constexpr size_t kMaxSocketPath = 107;  // sockaddr_un's, less the NUL.
+inline constexpr uint32_t kMinTapFd = 3;  // Those before are standard streams.
+inline constexpr uint32_t kMaxTapFd = 1 << 20;
+inline constexpr uint32_t kMinMtu = 68;  // virtio 1.4 §5.1.4.1
+inline constexpr uint32_t kMaxMtu = 65535;
+inline constexpr uint32_t kMaxQueuePairs = 16;
+inline constexpr uint32_t kMinNetQueueSize = 2;
+inline constexpr uint32_t kMaxNetQueueSize = 1024;
+inline constexpr uint32_t kMaxSpeedMbps = 0x7fffffff;
+inline constexpr uint32_t kMaxPollMicroseconds = 1'000'000;
+
+// The part of ValidateVmConfig() that is about network cards: fields begin with
+// "net[INDEX].".
+//
+// Trust: every string and number is untrusted.
+absl::Status ValidateNetConfigs(const std::vector<NetConfig>& cards);
+
+}  // namespace annulus
+
+#endif  // VMM_CONFIG_VALIDATE_NET_CONFIG_H_

@@ -1,0 +1,37 @@
+#ifndef VMM_NET_RESOURCES_H_
+#define VMM_NET_RESOURCES_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+#include "vmm/config/vm_config.h"
+
+namespace annulus {
+
+// What one network card needs from the outside, opened.
+//
+// Threads: a value.
+struct NetResources {
+  // Of NetConfig::Backend::kTap: a descriptor for each queue pair, of a tap
+  // with a virtio_net_hdr before each frame, or of a macvtap.
+  std::vector<UniqueFd> taps;
+  UniqueFd socket;  // Of kPasst: connected.
+  UniqueFd pcap;    // An empty file; not valid: frames are not recorded.
+};
+
+// Opens an interface, duplicates the descriptors or connects the socket that
+// `net` names; not the pcap file, see OpenPcap(). `card` is "net[0]".
+// Errors: FIELD: what could not be opened and why.
+absl::StatusOr<NetResources> OpenNetResources(absl::string_view card,
+                                              const NetConfig& net);
+
+// Creates or truncates the pcap file, if there is to be one.
+absl::Status OpenPcap(absl::string_view card, const NetConfig& net,
+                      NetResources& resources);
+
+}  // namespace annulus
+
+#endif  // VMM_NET_RESOURCES_H_
