@@ -3,7 +3,8 @@
 # Boots the guest of one scenario and reports what happened: run_scenario.sh NAME VMM CONSOLE_OUT
 #
 # Runs under busybox, inside L1 and on a host alike. LAB names a folder with scenarios/, bzimage,
-# bzimage_self, vmlinux, initrd, annulus and, for VMM=qemu, qemu-system-x86_64.
+# bzimage_self, vmlinux, initrd, annulus and, for VMM=qemu, qemu-system-x86_64. A scenario that has
+# network cards runs in a network namespace of its own, which ends with it, and needs LAB/network.
 # The guest's console, and what the VMM says, go to CONSOLE_OUT as they come. The last line on
 # standard output is: EXIT_CODE TOTAL_MS KERNEL_MS INIT_MS END_MS, counted from exec of the VMM to
 # the kernel's first line, to the guest's /init, to its last line and to the end; - if never seen.
@@ -12,12 +13,15 @@ name=$1
 vmm=$2
 console_out=$3
 work=$(mktemp -d /tmp/lab.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+clean() { rm -rf "$work"; }
+trap clean EXIT
 
 # shellcheck source=tests/lab/vmm_command.sh
 . "$LAB/vmm_command.sh"
+# shellcheck source=tests/lab/network.sh
+. "$LAB/network.sh"
 # Its output is what the guest's serial port receives; its end is the end of that file.
-input() { :; }
+input() { [ -z "$cards" ] || answer_guest; }
 # await REGEX: for input(): blocks until the guest has printed it.
 await() {
   until grep -q -E "$1" "$work/console" 2>/dev/null; do sleep 0.1; done
@@ -31,6 +35,24 @@ uptime_cs() {
 
 # shellcheck source=/dev/null
 . "$LAB/scenarios/$name.sh"
+
+if [ -n "$cards" ] && [ -z "$LAB_NAMESPACE" ]; then
+  clean
+  export LAB_NAMESPACE=root
+  if [ "$(id -u)" = 0 ]; then exec unshare -n sh "$0" "$@"; fi
+  LAB_NAMESPACE=user
+  exec unshare -r -n sh "$0" "$@"
+fi
+# Who gets what the console says.
+set -- "$work/console" "$work/watched"
+if [ -n "$cards" ]; then
+  mkfifo "$work/requests"
+  set -- "$@" "$work/requests"
+  cat "$LAB/initrd" "$LAB/network/initrd" >"$work/initrd"
+  initrd=$work/initrd
+  trap 'stop_network; clean' EXIT
+  start_network
+fi
 
 # Notes when lines of interest come by. One process, so that the console is not held up.
 note_times() {
@@ -52,12 +74,17 @@ mkfifo "$work/in" "$work/watched"
 start=$(uptime_cs)
 note_times <"$work/watched" &
 times_pid=$!
-input >"$work/in" &
+# A subshell: else it would keep this script's standard output open, on which others wait.
+(input) >"$work/in" &
 input_pid=$!
 {
-  ("vmm_$vmm" <"$work/in" 2>&1)
+  (
+    read -r pid _ </proc/self/stat
+    echo "$pid" >"$work/pid"
+    "vmm_$vmm" <"$work/in" 2>&1
+  )
   echo $? >"$work/exit"
-} | tee "$work/console" "$work/watched" >"$console_out"
+} | tee "$@" >"$console_out"
 total=$((($(uptime_cs) - start) * 10))
 kill "$input_pid" 2>/dev/null
 wait "$times_pid"

@@ -29,6 +29,31 @@ add_program() {
   done < <(ldd "$file" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) .*/\1/p')
 }
 
+# What network cards take, in order of dependence; pktgen is loaded by who wants it.
+GUEST_NETWORK_MODULES=(failover net_failover virtio_net llc stp garp mrp 8021q)
+L1_NETWORK_MODULES=(tun tap vhost_iotlb vhost vhost_net dummy llc stp garp mrp 8021q)
+
+# make_guest_network FILE: what is appended to a guest's initrd for network cards; most of it is
+# libcrypto, which iperf3 is linked with.
+make_guest_network() {
+  local root program
+  root=$(mktemp -d "$CACHE/network.XXXXXX")
+  install -D -m 644 "$ROOT/tests/lab/guest/net.sh" "$root/net/lib.sh"
+  install "$ROOT/tests/lab/guest/dhcp.sh" "$root/net/dhcp.sh"
+  for program in ip iperf3 ethtool; do
+    add_program "$root" "$(program_file "$program")" "net/$program"
+  done
+  add_modules "$root/modules" "${GUEST_NETWORK_MODULES[@]}" pktgen
+  printf '%s\n' "${GUEST_NETWORK_MODULES[@]}" >"$root/net/modules"
+  pack_initramfs "$root" "$1"
+  rm -rf "$root"
+}
+
+# program_file NAME: its file, also for a user whose PATH lacks the folders of root's programs.
+program_file() {
+  readlink -f "$(PATH=$PATH:/usr/sbin:/sbin command -v "$1")"
+}
+
 # make_guest_initrd FILE: /init, busybox, the virtio modules and the guest halves of all scenarios.
 make_guest_initrd() {
   local root

@@ -7,6 +7,9 @@
 # if L1 died meanwhile; another on_begin, or on_end without a result, follows. LAB_CPUS and LAB_MEMORY
 # are what scenarios get that do not say.
 
+# What the L1 halves of scenarios with network cards run.
+L1_NETWORK_PROGRAMS=(ip iperf3 passt)
+
 # Jobs of one boot of L1: each has a PCI slot.
 L1_JOBS=24
 # Seconds without a sign of life from one of its CPUs (one comes every five) after which L1 itself is
@@ -38,6 +41,16 @@ scenario_value() (
 # lab_where: direct or nested. LAB_NESTED=1 asks for the lab even with hardware.
 lab_where() {
   if [[ $(kvm_kind) == hardware && -z ${LAB_NESTED:-} ]]; then echo direct; else echo nested; fi
+}
+
+# needs_network "TAG SCENARIO VMM"...: whether one of these jobs has network cards.
+needs_network() {
+  local job scenario
+  for job in "$@"; do
+    read -r _ scenario _ <<<"$job"
+    [[ -z $(scenario_value "$scenario" cards) ]] || return 0
+  done
+  return 1
 }
 
 # lab_install [qemu]: packages for what this machine needs; qemu if the peer runs too.
@@ -92,7 +105,34 @@ lab_clean() {
   [[ -z ${LAB_WORK:-} ]] || rm -rf "$LAB_WORK"
 }
 
-# What L1 consists of, save its jobs.
+# lab_add_network: LAB/network, which only scenarios with network cards read. Once.
+lab_add_network() {
+  local program
+  [[ ! -e $LAB/network ]] || return 0
+  install_packages "${NETWORK_PACKAGES[@]}"
+  mkdir "$LAB/network"
+  make_guest_network "$LAB/network/initrd"
+  for program in "${L1_NETWORK_PROGRAMS[@]}"; do
+    ln -s "$(program_file "$program")" "$LAB/network/$program"
+  done
+  [[ $(lab_where) == direct ]] || pack_l1_network
+}
+
+# What is appended to L1 for it.
+pack_l1_network() {
+  local root=$LAB_WORK/l1-network program
+  mkdir -p "$root/lab/network"
+  cp "$LAB/network/initrd" "$root/lab/network/"
+  for program in "${L1_NETWORK_PROGRAMS[@]}"; do
+    add_program "$root" "$(readlink -f "$LAB/network/$program")" "lab/network/$program"
+  done
+  add_modules "$root/modules" "${L1_NETWORK_MODULES[@]}" pktgen
+  printf '%s\n' "${L1_NETWORK_MODULES[@]}" >"$root/lab/network/modules"
+  pack_initramfs "$root" "$LAB_WORK/l1-network.cpio"
+  rm -rf "$root"
+}
+
+# What L1 consists of, save its jobs and the network.
 pack_l1() {
   local root=$LAB_WORK/l1 program
   mkdir -p "$root/dev" "$root/proc" "$root/sys"
@@ -122,6 +162,7 @@ l1_command() {
 # lost: EXIT_CODE TOTAL_MS KERNEL_MS INIT_MS END_MS as tests/lab/run_scenario.sh says.
 lab_run_jobs() {
   local job tag scenario vmm
+  ! needs_network "$@" || lab_add_network
   if [[ $(lab_where) == nested ]]; then
     run_nested "$@"
     return
@@ -167,7 +208,9 @@ run_l1() {
   mkdir -p "$overlay"
   printf '%s\n' "$@" >"$overlay/jobs"
   pack_initramfs "$overlay" "$LAB_WORK/jobs.cpio"
-  cat "$LAB_WORK/l1.cpio" "$LAB_WORK/jobs.cpio" >"$LAB_WORK/l1.image"
+  local parts=("$LAB_WORK/l1.cpio" "$LAB_WORK/jobs.cpio")
+  ! needs_network "$@" || parts+=("$LAB_WORK/l1-network.cpio")
+  cat "${parts[@]}" >"$LAB_WORK/l1.image"
   for job in "$@"; do
     tag=${job%% *}
     : >"$LOGS/$tag.log"
@@ -233,6 +276,8 @@ lab_interactive() {
   fi
   cp "$LAB_WORK/l1.cpio" "$LAB_WORK/l1.image"
   if [[ $1 == --l1 ]]; then
+    lab_add_network
+    cat "$LAB_WORK/l1-network.cpio" >>"$LAB_WORK/l1.image"
     l1_command "quiet lab.mode=shell"
   else
     l1_command "quiet lab.mode=guest lab.scenario=$1 ${LAB_CPUS:+lab.cpus=$LAB_CPUS} ${LAB_MEMORY:+lab.memory=$LAB_MEMORY}"

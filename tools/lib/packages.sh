@@ -14,6 +14,8 @@ CLANG_PACKAGES=(clang libclang-rt-14-dev llvm clang-tidy clang-format shellcheck
 GUEST_PACKAGES=(busybox-static cpio python3 lz4)
 # What runs the lab where KVM has no hardware behind it, and the peer of the benches.
 LAB_PACKAGES=(qemu-system-x86 qemu-system-data seabios)
+# What guests with network cards, and the other ends of their cables, run.
+NETWORK_PACKAGES=(iperf3 ethtool iproute2 passt)
 
 # Once in a process, and only when something is to be fetched.
 apt_update() {

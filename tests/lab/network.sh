@@ -1,0 +1,122 @@
+# shellcheck shell=dash
+# The L1 half of scenarios with network cards, read by run_scenario.sh: makes the other end of each
+# card's cable, and answers the guest.
+#
+# A guest has L1 do something by a line on its console, "lab: l1 NAME ARGUMENT...", which runs
+# l1_NAME here, of this file or the scenario. Its answer is a line for the guest's console: "ok", or
+# "failed", and what the function printed last. So both halves go step by step, without clocks.
+
+ip() { "$LAB/network/ip" "$@"; }
+iperf3() { "$LAB/network/iperf3" "$@"; }
+
+# start COMMAND...: in the background, until the scenario is over; sets started. The guest does not
+# wait for it: so it must not hold on to the answer.
+start() {
+  "$@" <"$work/never" >>"$work/servers" 2>&1 &
+  started=$!
+  echo "$started" >>"$work/started"
+}
+
+# unprivileged COMMAND...: as a user who may do nothing. The first file system of a machine cannot be
+# pivoted away, which passt does; so there it gets another above that one.
+unprivileged() {
+  # A user's own namespaces: root of nothing else.
+  if [ "$LAB_NAMESPACE" = user ]; then exec "$@"; fi
+  mkdir -p "$work/root" /etc
+  # L1 has no users.
+  [ -e /etc/passwd ] || echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd
+  program=$1
+  shift
+  # shellcheck disable=SC2016  # For the inner shell.
+  exec unshare -m sh -c '
+    mount -o rbind / "$0" && cd "$0" && mount -o move . / &&
+      exec chroot . /bin/busybox start-stop-daemon -S -c nobody:65534 -x "$@"
+  ' "$work/root" "$program" -- "$@"
+}
+
+# listening PORT: waits until a server does, for ten seconds.
+listening() {
+  port=$(printf '%04X' "$1")
+  tries=200
+  until cat /proc/net/tcp /proc/net/tcp6 | grep -q ":$port 0*:0000 0A " || [ $((tries -= 1)) = 0 ]; do
+    sleep 0.05
+  done
+}
+
+# option_of_card CARD NAME: its value, or nothing.
+option_of_card() { echo ",$1," | sed -n "s/.*,$2=\([^,]*\),.*/\1/p"; }
+
+# Taps for all cards that have one, with addresses on tap0, and what the scenario's l1_start() adds.
+start_network() {
+  # A file that never ends, for those that leave when their input does.
+  mkfifo "$work/never"
+  exec 9<>"$work/never"
+  : >"$work/started"
+  ip link set lo up
+  for card in $cards; do
+    tap=$(option_of_card "$card" tap)
+    [ -n "$tap" ] || continue
+    queues=$(option_of_card "$card" queues)
+    [ "${queues:-1}" = 1 ] && queues= || queues=multi_queue
+    # shellcheck disable=SC2086
+    ip tuntap add "$tap" mode tap vnet_hdr $queues
+    mtu=$(option_of_card "$card" mtu)
+    ip link set "$tap" mtu "${mtu:-1500}" up
+  done
+  if [ -e /proc/sys/net/ipv4/conf/tap0 ]; then
+    ip address add 10.0.0.1/24 dev tap0
+    ip address add fd00::1/64 dev tap0 nodad
+  fi
+  l1_start
+}
+# Unless the scenario has its own.
+l1_start() { start iperf3 -s; }
+
+# What the servers said last goes to L1's console.
+stop_network() {
+  while read -r pid; do kill "$pid" 2>/dev/null; done <"$work/started"
+  tail -n 20 "$work/servers" >&2
+}
+
+# What the guest's serial port receives.
+answer_guest() {
+  awk '/lab: l1 / { sub(/\r$/, ""); sub(/.*lab: l1 /, ""); print; fflush() }' <"$work/requests" |
+    while read -r request; do
+      # shellcheck disable=SC2086  # Name and arguments.
+      if answer=$(l1_$request 2>"$work/error"); then
+        echo "ok $answer"
+      else
+        echo "failed $(tail -n 1 "$work/error")"
+      fi
+    done
+}
+
+l1_vmm() { echo "$vmm"; }
+
+# A file of MIB random mebibytes to fetch at port 5001; says its checksum.
+l1_offer_file() {
+  dd if=/dev/urandom of="$work/offered" bs=1M count="$1" 2>/dev/null
+  # shellcheck disable=SC2016  # For the inner shell.
+  start sh -c 'exec nc -l -p 5001 <"$0"' "$work/offered"
+  listening 5001
+  sha256sum <"$work/offered" | cut -d ' ' -f 1
+}
+
+# Port 5002 takes a file, whose checksum l1_accepted says.
+l1_accept_file() {
+  rm -f "$work/accepted"
+  # shellcheck disable=SC2016
+  start sh -c 'nc -l -p 5002 >"$0.part"; mv "$0.part" "$0"' "$work/accepted"
+  listening 5002
+}
+l1_accepted() {
+  tries=200
+  until [ -e "$work/accepted" ] || [ $((tries -= 1)) = 0 ]; do sleep 0.05; done
+  sha256sum <"$work/accepted" | cut -d ' ' -f 1
+}
+
+# ping ADDRESS COUNT: how many came back.
+l1_ping() { ping -q -A -c "$2" -W 1 "$1" | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'; }
+
+# The whole command line: for what only one scenario needs.
+l1_ip() { ip "$@" && ip neigh flush all; }
