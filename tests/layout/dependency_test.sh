@@ -88,13 +88,13 @@ check_rooms() {
 }
 
 check_virtio() {
-  local virtio=devices/virtio
+  local virtio=devices/virtio devices=(devices/virtio/rng devices/virtio/net)
   verdict 'virtio: spec has no logic of ours behind it' \
     "$(path_of_libraries $virtio/spec -- $virtio/queue $virtio/transport $virtio/driver $virtio/worker)"
   verdict 'virtio: queues know no transport and no device' \
-    "$(path_of_libraries $virtio/queue -- $virtio/transport $virtio/rng $virtio/worker)"
-  verdict 'virtio: transports know no device' "$(path_of_libraries $virtio/transport -- $virtio/rng)"
-  verdict 'virtio: devices know no transport' "$(path_of_libraries $virtio/rng -- $virtio/transport)"
+    "$(path_of_libraries $virtio/queue -- $virtio/transport "${devices[@]}" $virtio/worker)"
+  verdict 'virtio: transports know no device' "$(path_of_libraries $virtio/transport -- "${devices[@]}")"
+  verdict 'virtio: devices know no transport' "$(path_of_libraries "${devices[@]}" -- $virtio/transport)"
 }
 
 check_words() {
