@@ -11,6 +11,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -22,6 +23,13 @@ bool InNetNamespace(const std::function<void()>& body) {
   bool ran = false;
   std::thread thread([&] {
     if (::unshare(CLONE_NEWNET) != 0) return;
+    // Else the kernel sends frames of its own, when it likes. Without IPv6
+    // there is nothing to switch off.
+    for (const char* which : {"all", "default"}) {
+      std::ofstream(std::string("/proc/sys/net/ipv6/conf/") + which +
+                    "/disable_ipv6")
+          << 1;
+    }
     ran = true;
     body();
   });
