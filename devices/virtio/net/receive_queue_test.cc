@@ -278,8 +278,7 @@ TEST_P(MergeableReceiveTest, FrameWaitsForMoreBuffersAndIsWholeThen) {
 // bad_inputs 30: "num_buffers written after unmap: CVE-2021-3748". The header
 // of a frame that waits for buffers is still to be written; not so when the
 // queue has been stopped.
-TEST_P(ReceiveQueueTest, FrameInHandIsForgottenWithItsQueue) {
-  if (!mergeable()) GTEST_SKIP();
+TEST_P(MergeableReceiveTest, FrameInHandIsForgottenWithItsQueue) {
   ASSERT_TRUE(Offer({500}));
   backend_.to_receive = {WithHeader(Frame(5000, 4))};
   Drain();
