@@ -145,12 +145,7 @@ void NetDevice::ReadConfig(uint32_t offset, absl::Span<uint8_t> data) const {
 void NetDevice::Start(const FeatureSet& features) {
   negotiated_ = features;
   announces_.store(features.Has(kNetGuestAnnounce), std::memory_order_relaxed);
-  MacAddress mac;
-  const uint64_t number = mac_.load(std::memory_order_relaxed);
-  for (size_t i = 0; i < mac.size(); ++i) {
-    mac[i] = static_cast<uint8_t>(number >> 8 * i);
-  }
-  const NetSettings settings = InitialNetSettings(features, mac);
+  const NetSettings settings = InitialNetSettings(features, options_.mac);
   settings_.Publish(settings);
   coalescing_.Reset();
   control_.SetFeatures(features);
@@ -168,18 +163,20 @@ void NetDevice::Complain(const absl::Status& status) {
            absl::StrCat(options_.name, ": ", status.message()));
 }
 
-DataQueue* NetDevice::DataQueueOf(uint16_t index) const {
-  // "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated,
-  // otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues").
+// "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated,
+// otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues").
+size_t NetDevice::data_queue_count() const {
   const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
-  const size_t count = several ? data_.size() : 2;
-  return index < count ? data_[index].get() : nullptr;
+  return several ? data_.size() : 2;
+}
+
+DataQueue* NetDevice::DataQueueOf(uint16_t index) const {
+  return index < data_queue_count() ? data_[index].get() : nullptr;
 }
 
 void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
-  const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
   const bool control =
-      negotiated_.Has(kNetCtrlVq) && index == (several ? data_.size() : 2);
+      negotiated_.Has(kNetCtrlVq) && index == data_queue_count();
   DataQueue* const data = DataQueueOf(index);
   if (!control && data == nullptr) return;  // There is no such queue.
   {
@@ -227,8 +224,8 @@ void NetDevice::Announce() {
   ConfigChanged();
 }
 
-// The generation first: who reads the new value with the old generation reads
-// again. Release: pairs with the acquire in config_generation().
+// The generation before the driver is told. Release: pairs with the acquire in
+// config_generation().
 void NetDevice::ConfigChanged() {
   generation_.fetch_add(1, std::memory_order_release);
   MutexLock lock(mu_);

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -88,8 +89,9 @@ class NetDevice final : public VirtioDevice,
             LogSink& log);
 
   absl::Status CreateWorkers();
-  // The worker of queue `index` under the negotiated features, or null.
-  QueueWorker* WorkerOf(uint16_t index);
+  // Under the negotiated features: how many data queues there are, before the
+  // control queue, and that of an index, or null.
+  size_t data_queue_count() const;
   DataQueue* DataQueueOf(uint16_t index) const;
   void Complain(const absl::Status& status);
   void ConfigChanged();

@@ -3,30 +3,16 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/base/optimization.h"
 #include "base/clock.h"
+#include "devices/virtio/net/backend/frame_copy.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 
 namespace annulus::virtio {
 namespace {
 
 constexpr uint32_t kEthernetHeaderBytes = 14;
-
-// Copies the first bytes of what `vectors` hold; returns how many.
-size_t CopyPrefix(absl::Span<const iovec> vectors, size_t bytes,
-                  absl::Span<uint8_t> out) {
-  const size_t wanted = std::min(bytes, out.size());
-  size_t have = 0;
-  for (const iovec& vector : vectors) {
-    const size_t here = std::min(vector.iov_len, wanted - have);
-    std::memcpy(out.data() + have, vector.iov_base, here);
-    have += here;
-    if (have == wanted) break;
-  }
-  return have;
-}
 
 }  // namespace
 
@@ -171,7 +157,8 @@ bool ReceiveQueue::Judge(absl::Span<const iovec> vectors) {
   if (!filters && !hashes) return true;
   const absl::Span<const uint8_t> prefix(
       prefix_.data(),
-      CopyPrefix(vectors, frame_bytes_, absl::MakeSpan(prefix_)));
+      GatherFrame(vectors, prefix_.data(),
+                  std::min<size_t>(frame_bytes_, prefix_.size())));
   if (filters && !settings_->filter.Accepts(prefix)) {
     counters_.Drop(NetDrop::kFiltered);
     return false;

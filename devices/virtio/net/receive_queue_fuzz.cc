@@ -31,6 +31,7 @@
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/control/settings_store.h"
+#include "devices/virtio/net/fuzz_ram.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/receive_queue.h"
 #include "devices/virtio/net/steering/rss.h"
@@ -41,34 +42,13 @@
 #include "devices/virtio/transport/fuzz_input.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
-#include "memory/guest_ram.h"
 
 namespace annulus::virtio {
 namespace {
 
-constexpr uint64_t kRamBytes = 0x100000;
 constexpr uint64_t kRingsBytes = 0x8000;     // With some buffers behind them.
 constexpr uint64_t kBufferBudget = 0xc0000;  // Available at a time.
 constexpr uint16_t kSize = 64;
-
-const memory::GuestRam& Ram() {
-  static const memory::GuestRam& ram = *new memory::GuestRam(
-      memory::GuestRam::Create({.size = kRamBytes}).value());
-  return ram;
-}
-
-// `length` bytes that differ from those of the numbers before.
-std::string Payload(uint32_t number, size_t length) {
-  static const std::string& noise = []() -> const std::string& {
-    auto& bytes = *new std::string;
-    for (uint32_t seed = 1; bytes.size() < 0x40000;) {
-      seed = seed * 1664525 + 1013904223;
-      bytes += static_cast<char>(seed >> 24);
-    }
-    return bytes;
-  }();
-  return noise.substr(number % 0x8000, length);
-}
 
 class Backend final : public NetBackendQueue {
  public:
@@ -83,7 +63,7 @@ class Backend final : public NetBackendQueue {
     for (size_t i = 0; i < room.size(); ++i) {
       ANNULUS_CHECK(room[i].iov_len != 0);
       // The overflow and nothing else is the device's.
-      ANNULUS_CHECK(InRam(room[i]) == (i != 0 && i + 1 != room.size()));
+      ANNULUS_CHECK(InFuzzRam(room[i]) == (i != 0 && i + 1 != room.size()));
       bytes += room[i].iov_len;
     }
     ANNULUS_CHECK(bytes >= kNetHeaderBytes + kNetMaxFrameBytes);
@@ -115,12 +95,6 @@ class Backend final : public NetBackendQueue {
   uint64_t dropped = 0;
 
  private:
-  static bool InRam(const iovec& vector) {
-    const uint8_t* const ram = Ram().Regions()[0].host;
-    const uint8_t* const begin = static_cast<const uint8_t*>(vector.iov_base);
-    return begin >= ram && begin + vector.iov_len <= ram + kRamBytes;
-  }
-
   bool gone_ = false;
 };
 
@@ -157,7 +131,7 @@ class Machine {
                          .in_order = features_.Has(kFeatureInOrder),
                          .size = kSize,
                          .base = memory::GuestAddress(0),
-                         .bytes = kRamBytes}),
+                         .bytes = kFuzzRamBytes}),
         queue_(Virtqueue::Create(memory, driver_.config()).value()),
         handler_(0, backend_, settings_, {}, kSize, counters_) {
     NetSettings settings = InitialNetSettings(features_, {});
@@ -235,7 +209,7 @@ class Machine {
     const uint32_t length = std::min<uint32_t>(
         input.Number(2) * ((op & 0x80) != 0 ? 3 : 1), kNetMaxFrameBytes);
     ++number_;
-    frame += Payload(number_, length);
+    frame += FuzzPayload(number_, length);
     // Some are IPv4, so that there is something to hash.
     if ((op & 8) != 0 && length > 40) {
       frame.replace(kNetHeaderBytes + 12, 3, "\x08\x00\x45", 3);
@@ -358,7 +332,7 @@ class Machine {
 
 void RunOne(FuzzInput input) {
   const memory::GuestMemory memory =
-      memory::GuestMemory::Create(Ram().Regions()).value();
+      memory::GuestMemory::Create(FuzzRam().Regions()).value();
   static const std::vector<uint8_t> zeros(kRingsBytes);
   ANNULUS_CHECK(memory.Write(memory::GuestAddress(0), zeros));
   const uint8_t ring = input.Byte();

@@ -37,15 +37,6 @@ namespace {
 
 constexpr uint16_t kSize = 64;
 
-std::string Frame(size_t bytes, uint32_t seed) {
-  std::string frame(bytes, '\0');
-  for (char& byte : frame) {
-    seed = seed * 1664525 + 1013904223;
-    byte = static_cast<char>(seed >> 24);
-  }
-  return frame;
-}
-
 // As a backend gives it.
 std::string WithHeader(const std::string& frame) {
   return std::string(kNetHeaderBytes, '\0') + frame;
@@ -159,7 +150,7 @@ TEST_P(ReceiveQueueTest, AnyFrameArrivesInBuffersOfAnyShape) {
     }
     for (uint32_t n = random() % 4; n > 0; --n) {
       const std::string frame =
-          Frame(14 + random() % (random() % 3 == 0 ? 9000 : 100), made++);
+          NoiseFrame(14 + random() % (random() % 3 == 0 ? 9000 : 100), made++);
       backend_.to_receive.push_back(WithHeader(frame));
       expected.push_back(frame);
     }
@@ -178,7 +169,7 @@ TEST_P(ReceiveQueueTest, AnyFrameArrivesInBuffersOfAnyShape) {
 
 // bad_inputs 31: "queue empty for long while host floods".
 TEST_P(ReceiveQueueTest, BackendIsNotReadWithoutABuffer) {
-  backend_.to_receive.push_back(WithHeader(Frame(60, 1)));
+  backend_.to_receive.push_back(WithHeader(NoiseFrame(60, 1)));
   Drain();
   EXPECT_EQ(backend_.to_receive.size(), 1u);
   const QueueWait wait = handler_->Wait();
@@ -186,7 +177,7 @@ TEST_P(ReceiveQueueTest, BackendIsNotReadWithoutABuffer) {
   EXPECT_FALSE(wait.waits_for_fds());
   ASSERT_TRUE(Offer({100}));
   Drain();
-  EXPECT_EQ(Collect(), Frame(60, 1));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 1));
 }
 
 // As long as it has buffers, it need not be told of more.
@@ -212,7 +203,7 @@ TEST_P(ReceiveQueueTest, LargestFrameArrives) {
   } else {
     ASSERT_TRUE(Offer({whole}));
   }
-  const std::string frame = Frame(kNetMaxFrameBytes, 9);
+  const std::string frame = NoiseFrame(kNetMaxFrameBytes, 9);
   backend_.to_receive.push_back(WithHeader(frame));
   Drain();
   EXPECT_EQ(Collect(), frame);
@@ -221,9 +212,10 @@ TEST_P(ReceiveQueueTest, LargestFrameArrives) {
 // bad_inputs 31: "RX chain smaller than packet".
 TEST_P(SingleBufferReceiveTest, FrameThatIsTooLargeForItIsDroppedAlone) {
   ASSERT_TRUE(Offer({200}));
-  backend_.to_receive = {WithHeader(Frame(1000, 1)), WithHeader(Frame(100, 2))};
+  backend_.to_receive = {WithHeader(NoiseFrame(1000, 1)),
+                         WithHeader(NoiseFrame(100, 2))};
   Drain();
-  EXPECT_EQ(Collect(), Frame(100, 2));
+  EXPECT_EQ(Collect(), NoiseFrame(100, 2));
   EXPECT_EQ(drops(NetDrop::kNoRoom), 1u);
 }
 
@@ -233,14 +225,14 @@ TEST_P(ReceiveQueueTest, BuffersWithoutRoomForAHeaderComeBackEmpty) {
   ASSERT_TRUE(Offer({static_cast<uint32_t>(header_bytes()) - 1}));
   ASSERT_TRUE(driver_.Chain().Readable("not for writing").Offer().has_value());
   ASSERT_TRUE(Offer({300}));
-  backend_.to_receive.push_back(WithHeader(Frame(60, 1)));
+  backend_.to_receive.push_back(WithHeader(NoiseFrame(60, 1)));
   Drain();
   for (int i = 0; i < 3; ++i) {
     const std::optional<FakeDriver::Used> used = driver_.GetUsed();
     ASSERT_TRUE(used.has_value());
     EXPECT_EQ(used->len, 0u);
   }
-  EXPECT_EQ(Collect(), Frame(60, 1));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 1));
   EXPECT_EQ(counters_.short_buffers.value(), 3u);
   EXPECT_TRUE(queue_.ok());
 }
@@ -250,16 +242,17 @@ TEST_P(MergeableReceiveTest, MergeableBuffersMayBeAsSmallAsTheyLike) {
   ASSERT_TRUE(Offer({static_cast<uint32_t>(header_bytes())}));
   for (int i = 0; i < 14; ++i) ASSERT_TRUE(Offer({1}));
   ASSERT_TRUE(Offer({static_cast<uint32_t>(header_bytes()) + 60}));
-  backend_.to_receive = {WithHeader(Frame(14, 1)), WithHeader(Frame(60, 2))};
+  backend_.to_receive = {WithHeader(NoiseFrame(14, 1)),
+                         WithHeader(NoiseFrame(60, 2))};
   Drain();
-  EXPECT_EQ(Collect(), Frame(14, 1));
-  EXPECT_EQ(Collect(), Frame(60, 2));
+  EXPECT_EQ(Collect(), NoiseFrame(14, 1));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 2));
 }
 
 TEST_P(MergeableReceiveTest, FrameWaitsForMoreBuffersAndIsWholeThen) {
   ASSERT_TRUE(Offer({500}));
-  const std::string frame = Frame(5000, 4);
-  backend_.to_receive = {WithHeader(frame), WithHeader(Frame(60, 5))};
+  const std::string frame = NoiseFrame(5000, 4);
+  backend_.to_receive = {WithHeader(frame), WithHeader(NoiseFrame(60, 5))};
   Drain();
   EXPECT_FALSE(Collect().has_value());
   QueueWait wait = handler_->Wait();
@@ -271,7 +264,7 @@ TEST_P(MergeableReceiveTest, FrameWaitsForMoreBuffersAndIsWholeThen) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Offer({1000, 500}));
   Drain();
   EXPECT_EQ(Collect(), frame);
-  EXPECT_EQ(Collect(), Frame(60, 5));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 5));
   EXPECT_EQ(drops(NetDrop::kNoRoom), 0u);
 }
 
@@ -280,7 +273,7 @@ TEST_P(MergeableReceiveTest, FrameWaitsForMoreBuffersAndIsWholeThen) {
 // queue has been stopped.
 TEST_P(MergeableReceiveTest, FrameInHandIsForgottenWithItsQueue) {
   ASSERT_TRUE(Offer({500}));
-  backend_.to_receive = {WithHeader(Frame(5000, 4))};
+  backend_.to_receive = {WithHeader(NoiseFrame(5000, 4))};
   Drain();
   handler_->QueueStopped();
   std::vector<uint8_t> before(0xe00000);
@@ -295,13 +288,13 @@ TEST_P(MergeableReceiveTest, FrameInHandIsForgottenWithItsQueue) {
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(next.Chain().Writable(1000).Offer().has_value());
   }
-  backend_.to_receive = {WithHeader(Frame(60, 5))};
+  backend_.to_receive = {WithHeader(NoiseFrame(60, 5))};
   while (handler_->Drain(queue)) {
   }
   (void)queue.Publish();
   const std::optional<FakeDriver::Used> used = next.GetUsed();
   ASSERT_TRUE(used.has_value());
-  EXPECT_EQ(used->data.substr(header_bytes()), Frame(60, 5));
+  EXPECT_EQ(used->data.substr(header_bytes()), NoiseFrame(60, 5));
   ASSERT_TRUE(
       memory_.Read(memory::GuestAddress(0x10000), absl::MakeSpan(after)));
   EXPECT_TRUE(before == after);
@@ -311,29 +304,30 @@ TEST_P(MergeableReceiveTest, FrameInHandIsForgottenWithItsQueue) {
 // good.
 TEST_P(MergeableReceiveTest, FrameThatNeverFindsRoomIsDroppedInTheEnd) {
   ASSERT_TRUE(Offer({100}));
-  backend_.to_receive = {WithHeader(Frame(5000, 4)), WithHeader(Frame(60, 5))};
+  backend_.to_receive = {WithHeader(NoiseFrame(5000, 4)),
+                         WithHeader(NoiseFrame(60, 5))};
   while (drops(NetDrop::kNoRoom) == 0) Drain();
-  EXPECT_EQ(Collect(), Frame(60, 5));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 5));
 }
 
 TEST_P(ReceiveQueueTest, FrameWithAnOffloadThatTheDriverLacksIsDropped) {
   ASSERT_TRUE(Offer({3000}));
-  std::string frame = WithHeader(Frame(1000, 4));
+  std::string frame = WithHeader(NoiseFrame(1000, 4));
   frame[0] = 1;  // NEEDS_CSUM
   backend_.to_receive.push_back(frame);
   frame[1] = 1;  // GSO_TCPV4
   frame[4] = 100;
   backend_.to_receive.push_back(frame);
-  backend_.to_receive.push_back(WithHeader(Frame(60, 5)));
+  backend_.to_receive.push_back(WithHeader(NoiseFrame(60, 5)));
   Drain();
-  EXPECT_EQ(Collect(), Frame(60, 5));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 5));
   EXPECT_EQ(drops(NetDrop::kOffload), 2u);
 }
 
 TEST_P(ReceiveQueueTest, OffloadHeaderReachesTheDriver) {
   Start(FeatureSet::Of(kNetGuestCsum, kNetGuestTso4));
   ASSERT_TRUE(Offer({3000}));
-  std::string frame = Frame(1000, 4);
+  std::string frame = NoiseFrame(1000, 4);
   const std::string header("\x01\x01\x36\x00\xa8\x05\x22\x00\x10\x00", 10);
   backend_.to_receive.push_back(header + std::string(2, '\0') + frame);
   Drain();
@@ -348,7 +342,7 @@ TEST_P(ReceiveQueueTest, UnwantedFrameLeavesItsBufferForTheNext) {
   settings.filter.SetMac({2, 0, 0, 0, 0, 1});
   settings_.Publish(settings);
   ASSERT_TRUE(Offer({2000}));
-  std::string own = Frame(80, 1);
+  std::string own = NoiseFrame(80, 1);
   own.replace(0, 6, std::string("\x02\x00\x00\x00\x00\x01", 6));
   std::string other = own;
   other[5] = 9;
@@ -395,9 +389,9 @@ TEST_P(ReceiveQueueTest, HashIsReportedInAHeaderThatHasRoomForIt) {
 TEST_P(ReceiveQueueTest, BackendThatFailsOrVanishesIsSurvived) {
   ASSERT_TRUE(Offer({2000}));
   backend_.failures = {TransferStatus::kDropped};
-  backend_.to_receive.push_back(WithHeader(Frame(60, 5)));
+  backend_.to_receive.push_back(WithHeader(NoiseFrame(60, 5)));
   Drain();
-  EXPECT_EQ(Collect(), Frame(60, 5));
+  EXPECT_EQ(Collect(), NoiseFrame(60, 5));
   ASSERT_TRUE(Offer({2000}));
   backend_.failures = {TransferStatus::kGone};
   Drain();
@@ -411,14 +405,14 @@ TEST_P(ReceiveQueueTest, RateLimitHoldsFramesBackAndLosesNone) {
   Start({}, {.frames_per_second = 1000, .burst_frames = 4});
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(Offer({200}));
-    backend_.to_receive.push_back(WithHeader(Frame(60, i)));
+    backend_.to_receive.push_back(WithHeader(NoiseFrame(60, i)));
   }
   EXPECT_FALSE(handler_->Drain(queue_));
   uint32_t seen = 0;
   while (seen < 10) {
     (void)queue_.Publish();
     while (const std::optional<std::string> frame = Collect()) {
-      ASSERT_EQ(*frame, Frame(60, seen++));
+      ASSERT_EQ(*frame, NoiseFrame(60, seen++));
     }
     ASSERT_TRUE(seen == 10 || !handler_->Wait().buffers);
     (void)handler_->Drain(queue_);

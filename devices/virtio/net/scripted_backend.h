@@ -18,6 +18,16 @@
 
 namespace annulus::virtio {
 
+// Bytes that look like no others.
+inline std::string NoiseFrame(size_t bytes, uint32_t seed) {
+  std::string frame(bytes, '\0');
+  for (char& byte : frame) {
+    seed = seed * 1664525 + 1013904223;
+    byte = static_cast<char>(seed >> 24);
+  }
+  return frame;
+}
+
 // For tests of one queue: keeps what is sent, gives what it was told to, and
 // fails as it was told to. Everything is a header and then a frame.
 //

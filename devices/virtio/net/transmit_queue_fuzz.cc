@@ -27,6 +27,7 @@
 #include "base/counter.h"
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/net/backend/net_backend.h"
+#include "devices/virtio/net/fuzz_ram.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/transmit_queue.h"
 #include "devices/virtio/queue/virtqueue.h"
@@ -36,33 +37,12 @@
 #include "devices/virtio/worker/queue_handler.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
-#include "memory/guest_ram.h"
 
 namespace annulus::virtio {
 namespace {
 
-constexpr uint64_t kRamBytes = 0x100000;
 constexpr uint64_t kScribbledBytes = 0x8000;  // Rings, with what is behind.
 constexpr uint64_t kBufferBudget = 0x80000;   // In flight at a time.
-
-const memory::GuestRam& Ram() {
-  static const memory::GuestRam& ram = *new memory::GuestRam(
-      memory::GuestRam::Create({.size = kRamBytes}).value());
-  return ram;
-}
-
-// `length` bytes that differ from those of the numbers before.
-std::string Payload(uint32_t number, size_t length) {
-  static const std::string& noise = []() -> const std::string& {
-    auto& bytes = *new std::string;
-    for (uint32_t seed = 1; bytes.size() < 0x40000;) {
-      seed = seed * 1664525 + 1013904223;
-      bytes += static_cast<char>(seed >> 24);
-    }
-    return bytes;
-  }();
-  return noise.substr(number % 0x8000, length);
-}
 
 // What every backend relies on, asked for each frame.
 class Backend final : public NetBackendQueue {
@@ -72,12 +52,13 @@ class Backend final : public NetBackendQueue {
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override {
     ANNULUS_CHECK(!gone_);
     ANNULUS_CHECK(frame.size() >= 2 && frame.size() <= 1024);
-    ANNULUS_CHECK(frame[0].iov_len == kNetHeaderBytes && !InRam(frame[0]));
+    ANNULUS_CHECK(frame[0].iov_len == kNetHeaderBytes && !InFuzzRam(frame[0]));
     std::string all;
     for (const iovec& vector : frame) {
       ANNULUS_CHECK(vector.iov_len != 0);
       // A copy of the device's is in one piece.
-      ANNULUS_CHECK(&vector == &frame[0] || InRam(vector) || frame.size() == 2);
+      ANNULUS_CHECK(&vector == &frame[0] || InFuzzRam(vector) ||
+                    frame.size() == 2);
       all.append(static_cast<const char*>(vector.iov_base), vector.iov_len);
     }
     ANNULUS_CHECK(all.size() == bytes);
@@ -104,12 +85,6 @@ class Backend final : public NetBackendQueue {
   bool keeps = true;
 
  private:
-  static bool InRam(const iovec& vector) {
-    const uint8_t* const ram = Ram().Regions()[0].host;
-    const uint8_t* const begin = static_cast<const uint8_t*>(vector.iov_base);
-    return begin >= ram && begin + vector.iov_len <= ram + kRamBytes;
-  }
-
   // Virtio 1.4 §5.1.6.2.1 and .2, said once more.
   void CheckHeader(const std::string& all, uint32_t frame_bytes) const {
     const auto number = [&all](size_t at) {
@@ -179,7 +154,7 @@ class Machine {
                          .in_order = features_.Has(kFeatureInOrder),
                          .size = SizeOf(ring),
                          .base = memory::GuestAddress(0),
-                         .bytes = kRamBytes}),
+                         .bytes = kFuzzRamBytes}),
         queue_(Virtqueue::Create(memory, driver_.config()).value()),
         backend_(features_),
         handler_(backend_, {}, SizeOf(ring), counters_) {
@@ -227,7 +202,7 @@ class Machine {
       bytes += static_cast<char>(byte);
     }
     ++number_;
-    bytes += Payload(number_, length);
+    bytes += FuzzPayload(number_, length);
     const uint8_t cuts = input.Byte();
     std::vector<std::string> pieces;
     const size_t step = size_t{1} + (cuts & 31);
@@ -325,7 +300,7 @@ class Machine {
 
 void RunOne(FuzzInput input) {
   const memory::GuestMemory memory =
-      memory::GuestMemory::Create(Ram().Regions()).value();
+      memory::GuestMemory::Create(FuzzRam().Regions()).value();
   // Rings are zero at first; buffers are written before they are offered.
   static const std::vector<uint8_t> zeros(kScribbledBytes);
   ANNULUS_CHECK(memory.Write(memory::GuestAddress(0), zeros));

@@ -39,15 +39,6 @@ std::string Encode(const NetHeader& header, size_t bytes) {
   return text;
 }
 
-std::string Frame(size_t bytes, uint32_t seed) {
-  std::string frame(bytes, '\0');
-  for (char& byte : frame) {
-    seed = seed * 1664525 + 1013904223;
-    byte = static_cast<char>(seed >> 24);
-  }
-  return frame;
-}
-
 // Format, indirect, in-order, header with hash.
 class TransmitQueueTest
     : public testing::TestWithParam<std::tuple<bool, bool, bool, bool>> {
@@ -113,7 +104,7 @@ TEST_P(TransmitQueueTest, AnyShapeOfChainIsTheSameFrame) {
   std::vector<std::string> expected;
   for (int round = 0; round < 300; ++round) {
     const size_t bytes = 14 + random() % (round % 7 == 0 ? 60000 : 1500);
-    const std::string frame = Frame(bytes, static_cast<uint32_t>(round));
+    const std::string frame = NoiseFrame(bytes, static_cast<uint32_t>(round));
     std::string rest = Encode({}, header_bytes()) + frame;
     std::vector<std::string> pieces;
     // Pieces of a byte, of nothing, or of anything.
@@ -146,15 +137,15 @@ TEST_P(TransmitQueueTest, BufferShorterThanHeaderAndFrameIsDropped) {
   }
   EXPECT_TRUE(backend_.sent.empty());
   EXPECT_EQ(drops(NetDrop::kMalformed), header_bytes() + 14);
-  OfferWhole({}, Frame(14, 1));
+  OfferWhole({}, NoiseFrame(14, 1));
   EXPECT_EQ(DrainAll(), 1);
   EXPECT_EQ(backend_.sent.size(), 1u);
 }
 
 // bad_inputs 31.
 TEST_P(TransmitQueueTest, LargestFrameIsSentAndALargerOneDropped) {
-  OfferWhole({}, Frame(kNetMaxFrameBytes, 1));
-  OfferWhole({}, Frame(kNetMaxFrameBytes + 1, 2));
+  OfferWhole({}, NoiseFrame(kNetMaxFrameBytes, 1));
+  OfferWhole({}, NoiseFrame(kNetMaxFrameBytes + 1, 2));
   EXPECT_EQ(DrainAll(), 2);
   ASSERT_EQ(backend_.sent.size(), 1u);
   EXPECT_EQ(backend_.sent[0].size(), kNetHeaderBytes + kNetMaxFrameBytes);
@@ -182,7 +173,7 @@ TEST_P(TransmitQueueTest, OffloadHeaderReachesTheBackendAsItWasMade) {
                             .gso_size = 1448,
                             .csum_start = 34,
                             .csum_offset = 16};
-  const std::string frame = Frame(9000, 3);
+  const std::string frame = NoiseFrame(9000, 3);
   OfferWhole(header, frame);
   EXPECT_EQ(DrainAll(), 1);
   ASSERT_EQ(backend_.sent.size(), 1u);
@@ -199,8 +190,8 @@ TEST_P(TransmitQueueTest, ImpossibleHeaderDropsTheFrameAlone) {
       .flags = kNetHeaderNeedsCsum, .csum_start = 34, .csum_offset = 16};
   NetHeader bad = good;
   bad.csum_start = 0xffff;
-  OfferWhole(bad, Frame(100, 1));
-  OfferWhole(good, Frame(100, 2));
+  OfferWhole(bad, NoiseFrame(100, 1));
+  OfferWhole(good, NoiseFrame(100, 2));
   EXPECT_EQ(DrainAll(), 2);
   EXPECT_EQ(backend_.sent.size(), 1u);
   EXPECT_EQ(drops(NetDrop::kMalformed), 1u);
@@ -209,7 +200,7 @@ TEST_P(TransmitQueueTest, ImpossibleHeaderDropsTheFrameAlone) {
 
 // bad_inputs 39: EAGAIN.
 TEST_P(TransmitQueueTest, FrameThatTheBackendCannotTakeYetWaitsForIt) {
-  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, Frame(60 + i, i));
+  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, NoiseFrame(60 + i, i));
   backend_.failures = {TransferStatus::kAgain};
   EXPECT_FALSE(handler_->Drain(queue_));
   const QueueWait wait = handler_->Wait();
@@ -219,13 +210,13 @@ TEST_P(TransmitQueueTest, FrameThatTheBackendCannotTakeYetWaitsForIt) {
   EXPECT_EQ(DrainAll(), 10);
   ASSERT_EQ(backend_.sent.size(), 10u);
   for (uint32_t i = 0; i < 10; ++i) {
-    EXPECT_EQ(backend_.sent[i].substr(kNetHeaderBytes), Frame(60 + i, i));
+    EXPECT_EQ(backend_.sent[i].substr(kNetHeaderBytes), NoiseFrame(60 + i, i));
   }
 }
 
 // bad_inputs 39: EIO, ENOBUFS.
 TEST_P(TransmitQueueTest, FrameThatTheBackendLosesIsCountedAndNoOther) {
-  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, Frame(60, i));
+  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, NoiseFrame(60, i));
   backend_.failures = {TransferStatus::kDropped};
   EXPECT_EQ(DrainAll(), 3);
   EXPECT_EQ(backend_.sent.size(), 2u);
@@ -233,7 +224,7 @@ TEST_P(TransmitQueueTest, FrameThatTheBackendLosesIsCountedAndNoOther) {
 }
 
 TEST_P(TransmitQueueTest, FramesAfterTheBackendHasGoneAreDropped) {
-  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, Frame(60, i));
+  for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, NoiseFrame(60, i));
   backend_.failures = {TransferStatus::kGone};
   EXPECT_EQ(DrainAll(), 3);
   EXPECT_TRUE(backend_.sent.empty());
@@ -243,7 +234,7 @@ TEST_P(TransmitQueueTest, FramesAfterTheBackendHasGoneAreDropped) {
 
 TEST_P(TransmitQueueTest, RateLimitHoldsFramesBack) {
   Start({}, {.frames_per_second = 1000, .burst_frames = 4});
-  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, Frame(60, i));
+  for (uint32_t i = 0; i < 10; ++i) OfferWhole({}, NoiseFrame(60, i));
   EXPECT_FALSE(handler_->Drain(queue_));
   // Some more than the burst, if this takes a while.
   EXPECT_GE(backend_.sent.size(), 4u);
@@ -284,7 +275,7 @@ TEST(TransmitQueueSizeTest, FrameOfMoreElementsThanTheKernelTakesIsSent) {
   TransmitQueue handler(backend, {}, kLarge, counters);
   handler.SetFeatures({});
   handler.QueueStarted(queue);
-  const std::string frame = Frame(kLarge - 1 + 10, 5);
+  const std::string frame = NoiseFrame(kLarge - 1 + 10, 5);
   FakeDriver::ChainBuilder chain = driver.Chain();
   chain.Readable(std::string(kNetHeaderBytes, '\0') + frame.substr(0, 11));
   for (const char byte : frame.substr(11)) {

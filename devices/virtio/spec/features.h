@@ -56,6 +56,13 @@ class FeatureSet {
     if (page < kPages) pages_[page] = bits;
   }
 
+  constexpr FeatureSet Union(const FeatureSet& other) const {
+    FeatureSet either;
+    for (size_t i = 0; i < kPages; ++i) {
+      either.pages_[i] = pages_[i] | other.pages_[i];
+    }
+    return either;
+  }
   constexpr FeatureSet Intersection(const FeatureSet& other) const {
     FeatureSet both;
     for (size_t i = 0; i < kPages; ++i) {

@@ -230,9 +230,7 @@ absl::StatusOr<FeatureSet> ProbeTapOffloads(int fd, absl::string_view name) {
   for (const Step& step : steps) {
     if (::ioctl(fd, TUNSETOFFLOAD, flags | step.flags) != 0) continue;
     flags |= step.flags;
-    for (size_t page = 0; page < FeatureSet::kPages; ++page) {
-      offloads.SetPage(page, offloads.Page(page) | step.offloads.Page(page));
-    }
+    offloads = offloads.Union(step.offloads);
   }
   ANNULUS_RETURN_IF_ERROR(SetTapReceiveOffloads(fd, FeatureSet(), name));
   return offloads;

@@ -11,12 +11,10 @@
 // Checked: a command that fails changes nothing and asks nothing of the device
 // but what may fail; settings always make sense for the card.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "absl/types/span.h"
 #include "base/check.h"
 #include "devices/virtio/net/control/coalescing.h"
 #include "devices/virtio/net/control/control_command.h"
@@ -25,27 +23,10 @@
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/transport/fuzz_input.h"
 
 namespace annulus::virtio {
 namespace {
-
-// Takes what `count` bytes there are of the input's; zeros follow.
-class Input {
- public:
-  explicit Input(absl::Span<const uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  uint8_t Byte() { return Bytes(1)[0]; }
-  std::vector<uint8_t> Bytes(size_t count) {
-    std::vector<uint8_t> out(count, 0);
-    const size_t have = std::min(count, bytes_.size());
-    std::copy_n(bytes_.begin(), have, out.begin());
-    bytes_.remove_prefix(have);
-    return out;
-  }
-
- private:
-  absl::Span<const uint8_t> bytes_;
-};
 
 // A card that checks what the commands ask of it.
 class CheckingTarget final : public ControlTarget {
@@ -109,7 +90,7 @@ void CheckSettings(const NetSettings& settings, const FeatureSet& features,
   ANNULUS_CHECK(settings.rss.QueuePair({}) < settings.active_pairs);
 }
 
-void Run(Input input) {
+void Run(FuzzInput input) {
   FeatureSet features;
   const std::vector<uint8_t> bits = input.Bytes(8);
   for (uint32_t bit = 0; bit < 64; ++bit) {
@@ -139,6 +120,6 @@ void Run(Input input) {
 }  // namespace annulus::virtio
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  annulus::virtio::Run(annulus::virtio::Input({data, size}));
+  annulus::virtio::Run(annulus::virtio::FuzzInput({data, size}));
   return 0;
 }
