@@ -14,10 +14,10 @@
 #include "devices/virtio/net/control/settings_store.h"
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/queue_counters.h"
-#include "devices/virtio/net/receive_queue.h"
+#include "devices/virtio/net/receive/receive_queue.h"
 #include "devices/virtio/net/steering/steered_queue.h"
 #include "devices/virtio/net/steering/steering_inboxes.h"
-#include "devices/virtio/net/transmit_queue.h"
+#include "devices/virtio/net/transmit/transmit_queue.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/worker/queue_worker.h"
 

@@ -1,4 +1,4 @@
-#include "devices/virtio/net/transmit_queue.h"
+#include "devices/virtio/net/transmit/transmit_queue.h"
 
 #include <poll.h>
 

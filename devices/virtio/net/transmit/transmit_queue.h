@@ -1,5 +1,5 @@
-#ifndef DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_
-#define DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_
+#ifndef DEVICES_VIRTIO_NET_TRANSMIT_TRANSMIT_QUEUE_H_
+#define DEVICES_VIRTIO_NET_TRANSMIT_TRANSMIT_QUEUE_H_
 
 #include <sys/uio.h>
 
@@ -94,4 +94,4 @@ class TransmitQueue final : public QueueHandler {
 
 }  // namespace annulus::virtio
 
-#endif  // DEVICES_VIRTIO_NET_TRANSMIT_QUEUE_H_
+#endif  // DEVICES_VIRTIO_NET_TRANSMIT_TRANSMIT_QUEUE_H_

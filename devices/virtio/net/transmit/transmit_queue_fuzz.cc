@@ -29,7 +29,7 @@
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/fuzz_ram.h"
 #include "devices/virtio/net/queue_counters.h"
-#include "devices/virtio/net/transmit_queue.h"
+#include "devices/virtio/net/transmit/transmit_queue.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"

@@ -1,5 +1,5 @@
-#ifndef DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_
-#define DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_
+#ifndef DEVICES_VIRTIO_NET_RECEIVE_RECEIVE_QUEUE_H_
+#define DEVICES_VIRTIO_NET_RECEIVE_RECEIVE_QUEUE_H_
 
 #include <array>
 #include <cstddef>
@@ -15,7 +15,7 @@
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/rate_gate.h"
-#include "devices/virtio/net/receive_window.h"
+#include "devices/virtio/net/receive/receive_window.h"
 #include "devices/virtio/net/steering/flow_key.h"
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/queue/virtqueue.h"
@@ -105,4 +105,4 @@ class ReceiveQueue final : public QueueHandler {
 
 }  // namespace annulus::virtio
 
-#endif  // DEVICES_VIRTIO_NET_RECEIVE_QUEUE_H_
+#endif  // DEVICES_VIRTIO_NET_RECEIVE_RECEIVE_QUEUE_H_

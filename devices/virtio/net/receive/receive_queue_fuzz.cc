@@ -33,7 +33,7 @@
 #include "devices/virtio/net/control/settings_store.h"
 #include "devices/virtio/net/fuzz_ram.h"
 #include "devices/virtio/net/queue_counters.h"
-#include "devices/virtio/net/receive_queue.h"
+#include "devices/virtio/net/receive/receive_queue.h"
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/net/steering/rss_bytes.h"
 #include "devices/virtio/queue/virtqueue.h"

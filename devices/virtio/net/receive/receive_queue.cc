@@ -1,4 +1,4 @@
-#include "devices/virtio/net/receive_queue.h"
+#include "devices/virtio/net/receive/receive_queue.h"
 
 #include <poll.h>
 

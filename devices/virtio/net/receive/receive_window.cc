@@ -1,4 +1,4 @@
-#include "devices/virtio/net/receive_window.h"
+#include "devices/virtio/net/receive/receive_window.h"
 
 #include <algorithm>
 #include <cstring>
