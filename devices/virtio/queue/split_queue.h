@@ -95,6 +95,7 @@ class SplitQueue {
   }
 
   uint16_t size() const { return size_; }
+  const memory::GuestMemory& memory() const { return *memory_; }
 
   // Cold. What is needed to go on later. REQUIRES: all pushed chains are
   // published. Chains in flight are saved by themselves: SaveChain().

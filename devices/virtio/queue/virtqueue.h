@@ -119,6 +119,12 @@ class Virtqueue {
   uint16_t size() const {
     return Visit([](const auto& queue) { return queue.size(); });
   }
+  // What the queue and its buffers lie in.
+  const memory::GuestMemory& memory() const {
+    return Visit([](const auto& queue) -> const memory::GuestMemory& {
+      return queue.memory();
+    });
+  }
   QueueState Save() const {
     return Visit([](const auto& queue) { return queue.Save(); });
   }
