@@ -44,6 +44,7 @@ inline constexpr uint8_t kNetControlCoalTxSet = 0;  // {le32 packets, usecs}
 inline constexpr uint8_t kNetControlCoalRxSet = 1;
 inline constexpr uint8_t kNetControlCoalVqSet = 2;  // {le16 vq, rsvd; the same}
 inline constexpr uint8_t kNetControlCoalVqGet = 3;
+inline constexpr size_t kNetControlCoalBytes = 8;  // virtio_net_ctrl_coal
 
 // §5.1.4.1 "Device Requirements: Device configuration layout": what a device
 // with RSS or HASH_REPORT supports at least.
