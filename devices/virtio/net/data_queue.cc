@@ -16,8 +16,7 @@ std::unique_ptr<ReceiveQueue> MakeReceive(uint16_t index,
   return std::make_unique<ReceiveQueue>(
       index / 2,
       steered != nullptr ? *steered : around.backend.queue(index / 2),
-      around.settings, around.options.receive_limit, around.options.queue_size,
-      counters);
+      around.settings, around.options, counters);
 }
 
 std::unique_ptr<TransmitQueue> MakeTransmit(uint16_t index,
@@ -25,8 +24,7 @@ std::unique_ptr<TransmitQueue> MakeTransmit(uint16_t index,
                                             QueueCounters& counters) {
   if (index % 2 == 0) return nullptr;
   return std::make_unique<TransmitQueue>(around.backend.queue(index / 2),
-                                         around.options.transmit_limit,
-                                         around.options.queue_size, counters);
+                                         around.options, counters);
 }
 
 }  // namespace

@@ -1,20 +1,25 @@
 #include "devices/virtio/net/net_header.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
+#include "memory/little_endian.h"
 
 namespace annulus::virtio {
 namespace {
 
-uint16_t Load16(absl::Span<const uint8_t> bytes, size_t offset) {
-  return static_cast<uint16_t>(bytes[offset] | bytes[offset + 1] << 8);
-}
-
-void Store16(absl::Span<uint8_t> bytes, size_t offset, uint16_t value) {
-  bytes[offset] = static_cast<uint8_t>(value);
-  bytes[offset + 1] = static_cast<uint8_t>(value >> 8);
-}
+// virtio_net_hdr as it is in memory.
+struct Wire {
+  uint8_t flags;
+  uint8_t gso_type;
+  memory::Le16 hdr_len;
+  memory::Le16 gso_size;
+  memory::Le16 csum_start;
+  memory::Le16 csum_offset;
+  memory::Le16 num_buffers;
+};
+static_assert(sizeof(Wire) == kNetHeaderBytes);
 
 // Whether these rules have this type of segmentation.
 bool Allows(const HeaderRules& rules, uint8_t gso_type) {
@@ -35,26 +40,39 @@ bool Allows(const HeaderRules& rules, uint8_t gso_type) {
 
 }  // namespace
 
+uint32_t DriverHeaderBytes(const FeatureSet& negotiated,
+                           const HeaderSplitNumbers& numbers) {
+  const size_t fields = negotiated.Has(numbers.header_queue_feature)
+                            ? kNetHeaderQueueFieldBytes
+                            : 0;
+  const size_t header =
+      negotiated.Has(kNetHashReport) ? kNetHeaderHashBytes : kNetHeaderBytes;
+  return static_cast<uint32_t>(header + fields);
+}
+
 NetHeader DecodeNetHeader(absl::Span<const uint8_t> bytes) {
   ANNULUS_DCHECK(bytes.size() >= kNetHeaderBytes);
-  return {.flags = bytes[0],
-          .gso_type = bytes[1],
-          .hdr_len = Load16(bytes, 2),
-          .gso_size = Load16(bytes, 4),
-          .csum_start = Load16(bytes, 6),
-          .csum_offset = Load16(bytes, 8),
-          .num_buffers = Load16(bytes, 10)};
+  Wire wire;
+  std::memcpy(&wire, bytes.data(), sizeof(wire));
+  return {.flags = wire.flags,
+          .gso_type = wire.gso_type,
+          .hdr_len = wire.hdr_len,
+          .gso_size = wire.gso_size,
+          .csum_start = wire.csum_start,
+          .csum_offset = wire.csum_offset,
+          .num_buffers = wire.num_buffers};
 }
 
 void EncodeNetHeader(const NetHeader& header, absl::Span<uint8_t> bytes) {
   ANNULUS_DCHECK(bytes.size() >= kNetHeaderBytes);
-  bytes[0] = header.flags;
-  bytes[1] = header.gso_type;
-  Store16(bytes, 2, header.hdr_len);
-  Store16(bytes, 4, header.gso_size);
-  Store16(bytes, 6, header.csum_start);
-  Store16(bytes, 8, header.csum_offset);
-  Store16(bytes, 10, header.num_buffers);
+  const Wire wire = {.flags = header.flags,
+                     .gso_type = header.gso_type,
+                     .hdr_len = header.hdr_len,
+                     .gso_size = header.gso_size,
+                     .csum_start = header.csum_start,
+                     .csum_offset = header.csum_offset,
+                     .num_buffers = header.num_buffers};
+  std::memcpy(bytes.data(), &wire, sizeof(wire));
 }
 
 HeaderRules TransmitRules(const FeatureSet& features) {

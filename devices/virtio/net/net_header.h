@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/spec/net_header_split.h"
 
 namespace annulus::virtio {
 
@@ -23,6 +24,13 @@ struct NetHeader {
 
   friend bool operator==(const NetHeader&, const NetHeader&) = default;
 };
+
+// How long every header is under these features, in both directions:
+// HASH_REPORT adds to it, and so does a queue of header buffers.
+uint32_t DriverHeaderBytes(const FeatureSet& negotiated,
+                           const HeaderSplitNumbers& numbers);
+inline constexpr size_t kMaxDriverHeaderBytes =
+    kNetHeaderHashBytes + kNetHeaderQueueFieldBytes;
 
 // REQUIRES: kNetHeaderBytes or more; what follows them is left alone.
 NetHeader DecodeNetHeader(absl::Span<const uint8_t> bytes);

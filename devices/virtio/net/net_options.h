@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
 
@@ -31,6 +32,7 @@ struct NetOptions {
   uint16_t queue_pairs = 1;   // 1 to 16; the backend has to have as many.
   uint16_t queue_size = 256;  // A power of two.
   uint32_t speed_mbps = kNetSpeedUnknown;
+  HeaderSplitOptions header_split;
   RateLimit receive_limit;
   RateLimit transmit_limit;
   // How long a worker looks for further work before it sleeps.

@@ -10,6 +10,31 @@ namespace {
 constexpr std::array<absl::string_view, kNetDropReasons> kDropNames = {
     "malformed", "backend", "filtered", "no_room", "offload", "steering"};
 
+// Those of header split that have counted anything.
+void AppendSplit(const SplitCounters& split, std::string& text) {
+  const struct {
+    absl::string_view name;
+    const Counter& counter;
+  } kCounters[] = {
+      {"split_packets", split.split_packets},
+      {"split_header_bytes", split.split_header_bytes},
+      {"split_payload_bytes", split.split_payload_bytes},
+      {"unsplit_not_eligible", split.unsplit_not_eligible},
+      {"unsplit_header_too_big", split.unsplit_header_too_big},
+      {"unsplit_no_slot", split.unsplit_no_slot},
+      {"unsplit_no_space", split.unsplit_no_space},
+      {"header_queue_errors", split.header_queue_errors},
+      {"predicted", split.predicted},
+      {"mispredicted", split.mispredicted},
+      {"unpredicted", split.unpredicted},
+  };
+  for (const auto& [name, counter] : kCounters) {
+    if (counter.value() != 0) {
+      absl::StrAppend(&text, " ", name, "=", counter.value());
+    }
+  }
+}
+
 }  // namespace
 
 std::string DescribeCounters(const QueueCounters& counters,
@@ -41,6 +66,7 @@ std::string DescribeCounters(const QueueCounters& counters,
   if (counters.short_buffers.value() != 0) {
     absl::StrAppend(&text, " short_buffers=", counters.short_buffers.value());
   }
+  AppendSplit(counters.split, text);
   if (batches != 0) absl::StrAppend(&text, " batches:", histogram);
   return text;
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/counter.h"
+#include "devices/virtio/net/header_split/split_counters.h"
 
 namespace annulus::virtio {
 
@@ -34,6 +35,7 @@ struct QueueCounters {
   // How many frames were handled before the driver was told: [0] counts 1,
   // [1] 2 and 3, [2] 4 to 7, and so on; the last one all that is more.
   std::array<Counter, 8> batches;
+  SplitCounters split;  // Receive.
 
   void Drop(NetDrop reason) { drops[static_cast<size_t>(reason)].Add(1); }
 

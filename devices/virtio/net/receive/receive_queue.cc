@@ -3,63 +3,65 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
+#include <memory>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "base/clock.h"
-#include "devices/virtio/net/backend/frame_copy.h"
-#include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/net/control/net_settings.h"
+#include "devices/virtio/net/header_split/header_queue.h"
+#include "devices/virtio/net/header_split/placement.h"
+#include "devices/virtio/net/steering/flow_key.h"
 
 namespace annulus::virtio {
 namespace {
 
 constexpr uint32_t kEthernetHeaderBytes = 14;
 
+// For the driver: nothing is to be done, and num_buffers is 1.
+constexpr std::array<uint8_t, kNetHeaderBytes> kPlainHeader = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+
 }  // namespace
 
 ReceiveQueue::ReceiveQueue(uint16_t pair, NetBackendQueue& backend,
                            const NetSettingsStore& settings,
-                           const RateLimit& limit, uint16_t max_queue_size,
-                           QueueCounters& counters)
+                           const NetOptions& options, QueueCounters& counters)
     : pair_(pair),
       backend_(backend),
       reader_(settings),
-      gate_(limit),
+      gate_(options.receive_limit),
+      numbers_(options.header_split.numbers),
       counters_(counters),
-      overflow_(std::make_unique<uint8_t[]>(kNetMaxFrameBytes)),
-      window_(max_queue_size, absl::MakeSpan(header_),
-              absl::MakeSpan(overflow_.get(), kNetMaxFrameBytes)) {}
+      window_(options.queue_size, absl::MakeSpan(header_), frame_.overflow()),
+      splitter_(counters.split) {}
 
 void ReceiveQueue::SetFeatures(const FeatureSet& negotiated) {
   features_ = negotiated;
-  header_bytes_ = static_cast<uint32_t>(
-      negotiated.Has(kNetHashReport) ? kNetHeaderHashBytes : kNetHeaderBytes);
+  header_bytes_ = DriverHeaderBytes(negotiated, numbers_);
 }
 
 void ReceiveQueue::QueueStarted(Virtqueue& /*queue*/) {
   window_.Restart(header_bytes_, features_.Has(kNetMrgRxbuf));
+  driver_header_ = {};
   gone_ = false;
-  frame_bytes_ = 0;
+  settings_ = nullptr;
+  frame_.Forget();
 }
 
 void ReceiveQueue::QueueStopped() {
+  splitter_.TurnOff();
   window_.Restart(header_bytes_, features_.Has(kNetMrgRxbuf));
-  frame_bytes_ = 0;
+  frame_.Forget();
 }
 
 // Hot.
 bool ReceiveQueue::Drain(Virtqueue& queue) {
-  settings_ = &reader_.Refresh();
-  if (ABSL_PREDICT_FALSE(pair_ >= settings_->active_pairs)) {
-    // "the device MUST NOT queue packets on receive queues greater than this"
-    // (§5.1.6.5.6.2). Until the settings change, which wakes the worker.
-    frame_bytes_ = 0;
-    wait_ = {.buffers = false};
-    return false;
-  }
-  rules_ = ReceiveRules(settings_->receive_offloads);
-  if (!settings_->rss.hashes()) EncodeHash({});
   const bool more =
+      TakeSettings(reader_.Begin(), queue.memory()) &&
       queue.Visit([this](auto& format) { return DrainQueue(format); });
+  reader_.End();
   counters_.frames.Add(received_frames_);
   counters_.bytes.Add(received_bytes_);
   counters_.CountBatch(received_frames_);
@@ -68,21 +70,69 @@ bool ReceiveQueue::Drain(Virtqueue& queue) {
   return more;
 }
 
+// Settings hold for each frame that is processed after they were published.
+// False: nothing is to be received by them.
+bool ReceiveQueue::TakeSettings(const NetSettings& newest,
+                                const memory::GuestMemory& memory) {
+  if (ABSL_PREDICT_FALSE(&newest != settings_)) {
+    settings_ = &newest;
+    ApplySettings(memory);
+  }
+  if (ABSL_PREDICT_TRUE(pair_ < settings_->active_pairs)) return true;
+  // "the device MUST NOT queue packets on receive queues greater than this"
+  // (§5.1.6.5.6.2). Until the settings change, which wakes the worker.
+  frame_.Forget();
+  wait_ = {.buffers = false};
+  return false;
+}
+
+void ReceiveQueue::ApplySettings(const memory::GuestMemory& memory) {
+  rules_ = ReceiveRules(settings_->receive_offloads);
+  filters_ = !settings_->filter.accepts_everything();
+  // Without room for it in the header, nobody asks for the hash here.
+  hashes_ = features_.Has(kNetHashReport) && settings_->rss.hashes();
+  if (!settings_->rss.hashes()) EncodeHash({});
+  const bool was_on = splitter_.on();
+  const bool kept_hold = splitter_.keeps_hold();
+  if (!frame_.empty()) frame_.MakePrivate(window_);  // Read for other settings.
+  const std::shared_ptr<HeaderQueue>& header_queue =
+      settings_->header_queues.by_pair[pair_];
+  if (settings_->split.types == 0 && header_queue == nullptr) {
+    splitter_.TurnOff();
+    window_.SetHeaderBufferBytes(0);
+  } else {
+    splitter_.Configure(settings_->split, header_queue, memory, window_);
+  }
+  if (frame_.empty() || !splitter_.on()) return;
+  if (splitter_.keeps_hold() && !kept_hold) {
+    splitter_.PassOver();  // It was read to where the hold would be.
+  } else if (!was_on) {
+    splitter_.Examine(frame_, {}, checked_header_);
+  }
+}
+
 template <typename Queue>
 bool ReceiveQueue::DrainQueue(Queue& queue) {
   wait_ = {};
   for (uint32_t i = 0; i < kBatch; ++i) {
-    if (frame_bytes_ == 0) {
-      if (FindBuffer(queue) == Step::kMustWait) return false;
+    if (frame_.empty()) {
+      if (!TakeSettings(reader_.Refresh(), queue.memory())) return false;
+      const Step buffer = FindBuffer(queue);
+      if (ABSL_PREDICT_FALSE(buffer != Step::kDone)) {
+        if (buffer == Step::kMustWait) return false;
+        continue;  // It was too short.
+      }
       if (ReceiveFrame() == Step::kMustWait) return false;
-      if (frame_bytes_ == 0) continue;  // It was dropped.
+      if (frame_.empty()) continue;  // It was dropped.
     }
     if (Deliver(queue) == Step::kMustWait) return false;
   }
   return true;
 }
 
-// Makes sure that the window's first buffer is one to receive into.
+// Whether the window's first buffer is one to receive into; one that is too
+// short goes back, as a step of its own: the driver may make more of these
+// available meanwhile, for ever.
 template <typename Queue>
 ReceiveQueue::Step ReceiveQueue::FindBuffer(Queue& queue) {
   if (window_.wants_more()) window_.Fill(queue);
@@ -90,23 +140,25 @@ ReceiveQueue::Step ReceiveQueue::FindBuffer(Queue& queue) {
   // one that is of no use for any frame must not stand in the way.
   const uint32_t least =
       header_bytes_ + (window_.mergeable() ? 0 : kEthernetHeaderBytes);
-  while (!window_.empty() &&
-         ABSL_PREDICT_FALSE(window_.front().writable_bytes() < least)) {
-    queue.Push(window_.front(), 0);
-    window_.Release(1);
-    counters_.short_buffers.Add(1);
-    if (window_.empty()) window_.Fill(queue);
+  if (window_.empty()) return Step::kMustWait;
+  if (ABSL_PREDICT_TRUE(window_.front().writable_bytes() >= least)) {
+    return Step::kDone;
   }
-  return window_.empty() ? Step::kMustWait : Step::kDone;
+  queue.Push(window_.front(), 0);
+  window_.ReleaseFront();
+  counters_.short_buffers.Add(1);
+  return Step::kTooShort;
 }
 
-// Sets frame_bytes_ if there was a frame and the driver wants it.
+// Sets frame_ if there was a frame and the driver wants it.
 ReceiveQueue::Step ReceiveQueue::ReceiveFrame() {
   if (ABSL_PREDICT_FALSE(gone_)) {
     wait_.buffers = false;
     return Step::kMustWait;
   }
-  const absl::Span<const iovec> vectors = window_.Vectors();
+  const absl::Span<const iovec> vectors = splitter_.on()
+                                              ? splitter_.Read(frame_, window_)
+                                              : frame_.ReadWhole(window_);
   const Transfer transfer = backend_.Receive(vectors);
   switch (transfer.status) {
     case TransferStatus::kDone:
@@ -122,48 +174,52 @@ ReceiveQueue::Step ReceiveQueue::ReceiveFrame() {
       gone_ = true;
       return Step::kDone;
   }
-  if (ABSL_PREDICT_FALSE(transfer.bytes <
-                         kNetHeaderBytes + kEthernetHeaderBytes)) {
+  if (ABSL_PREDICT_FALSE(
+          transfer.bytes < kNetHeaderBytes + kEthernetHeaderBytes ||
+          transfer.bytes > kNetHeaderBytes + kNetMaxFrameBytes)) {
     counters_.Drop(NetDrop::kMalformed);
     return Step::kDone;
   }
-  frame_bytes_ = transfer.bytes - static_cast<uint32_t>(kNetHeaderBytes);
-  if (!Judge(vectors.subspan(1))) frame_bytes_ = 0;
+  frame_.Received(transfer.bytes - static_cast<uint32_t>(kNetHeaderBytes),
+                  window_);
   paid_ = false;
   patience_ends_ = 0;
+  if (!Judge(vectors.subspan(1))) {
+    frame_.Forget();
+  } else if (splitter_.on()) {
+    splitter_.Examine(frame_, vectors.subspan(1), checked_header_);
+  }
   return Step::kDone;
 }
 
 // Whether the driver is to have the frame. `vectors` are the frame's.
 bool ReceiveQueue::Judge(absl::Span<const iovec> vectors) {
-  if (ABSL_PREDICT_FALSE(frame_bytes_ > kNetMaxFrameBytes)) {
-    counters_.Drop(NetDrop::kMalformed);
-    return false;
-  }
   if (IsPlainNetHeader(header_)) {
-    std::fill_n(driver_header_.begin(), kNetHeaderBytes, uint8_t{0});
+    checked_header_ = {.num_buffers = 1};
+    std::copy(kPlainHeader.begin(), kPlainHeader.end(), driver_header_.begin());
   } else {
-    NetHeader header = DecodeNetHeader(header_);
-    if (ABSL_PREDICT_FALSE(!CheckNetHeader(rules_, frame_bytes_, header))) {
+    checked_header_ = DecodeNetHeader(header_);
+    if (ABSL_PREDICT_FALSE(
+            !CheckNetHeader(rules_, frame_.bytes(), checked_header_))) {
       counters_.Drop(NetDrop::kOffload);
       return false;
     }
-    EncodeNetHeader(header, absl::MakeSpan(driver_header_));
+    checked_header_.num_buffers = 1;
+    EncodeNetHeader(checked_header_, absl::MakeSpan(driver_header_));
   }
-  const bool filters = !settings_->filter.accepts_everything();
-  // Without room for it in the header, nobody asks for the hash here.
-  const bool hashes =
-      header_bytes_ == kNetHeaderHashBytes && settings_->rss.hashes();
-  if (!filters && !hashes) return true;
-  const absl::Span<const uint8_t> prefix(
-      prefix_.data(),
-      GatherFrame(vectors, prefix_.data(),
-                  std::min<size_t>(frame_bytes_, prefix_.size())));
-  if (filters && !settings_->filter.Accepts(prefix)) {
+  if (ABSL_PREDICT_TRUE(!filters_ && !hashes_)) return true;
+  return JudgeContent(vectors);
+}
+
+// The same by its content.
+bool ReceiveQueue::JudgeContent(absl::Span<const iovec> vectors) {
+  const absl::Span<const uint8_t> prefix =
+      frame_.Prefix(vectors, kFlowPrefixBytes);
+  if (filters_ && !settings_->filter.Accepts(prefix)) {
     counters_.Drop(NetDrop::kFiltered);
     return false;
   }
-  if (hashes) EncodeHash(settings_->rss.Hash(prefix));
+  if (hashes_) EncodeHash(settings_->rss.Hash(prefix));
   return true;
 }
 
@@ -171,47 +227,114 @@ bool ReceiveQueue::Judge(absl::Span<const iovec> vectors) {
 template <typename Queue>
 ReceiveQueue::Step ReceiveQueue::Deliver(Queue& queue) {
   if (!paid_ &&
-      ABSL_PREDICT_FALSE(!gate_.Pass(frame_bytes_, wait_.deadline_ns))) {
+      ABSL_PREDICT_FALSE(!gate_.Pass(frame_.bytes(), wait_.deadline_ns))) {
     wait_.buffers = false;
     return Step::kMustWait;
   }
   paid_ = true;
-  if (ABSL_PREDICT_FALSE(frame_bytes_ > window_.offered())) {
-    if (!FindRoom(queue)) {
-      if (patience_ends_ != 0) return Step::kMustWait;
-      frame_bytes_ = 0;
-      return Step::kDone;
-    }
-    window_.PlaceOverflow(frame_bytes_);
-  }
-  const ReceiveWindow::Extent extent = window_.Measure(frame_bytes_);
-  // "The device MUST use all buffers used by a single receive packet together"
-  // and "all buffers but the last [...] completely" (§5.1.6.4.1). The worker
-  // publishes them together.
-  WriteHeader(static_cast<uint16_t>(extent.buffers));
-  for (uint32_t i = 0; i < extent.buffers; ++i) {
-    DescriptorChain& chain = window_.at(i);
-    queue.Push(chain, i + 1 == extent.buffers ? extent.last_bytes
-                                              : chain.writable_bytes());
-  }
-  window_.Release(extent.buffers);
+  const Step step = ABSL_PREDICT_FALSE(splitter_.on()) ? DeliverAsDecided(queue)
+                                                       : DeliverWhole(queue);
+  if (ABSL_PREDICT_FALSE(step == Step::kMustWait)) return step;
+  if (ABSL_PREDICT_FALSE(frame_.empty())) return step;  // It was dropped.
   ++received_frames_;
-  received_bytes_ += frame_bytes_;
-  frame_bytes_ = 0;
+  received_bytes_ += frame_.bytes();
+  frame_.Forget();
+  return step;
+}
+
+// By the base rules; forgets the frame if it had to be dropped. Sets in_place_.
+template <typename Queue>
+ReceiveQueue::Step ReceiveQueue::DeliverWhole(Queue& queue) {
+  if (ABSL_PREDICT_FALSE(uint64_t{header_bytes_} + frame_.bytes() >
+                         window_.room()) &&
+      !FindRoom(queue)) {
+    if (patience_ends_ != 0) return Step::kMustWait;
+    frame_.Forget();
+    return Step::kDone;
+  }
+  in_place_ = frame_.FinishWhole(window_);
+  Use(queue, PlaceWhole(window_, frame_.bytes()));
   return Step::kDone;
 }
 
-// Whether there are buffers for all of the frame in hand. If not, it waits for
-// more of them, or is dropped, which patience_ends_ says.
+// The same, if it is not to be split.
+template <typename Queue>
+ReceiveQueue::Step ReceiveQueue::DeliverAsDecided(Queue& queue) {
+  const SplitDecision decision = Decide(queue);
+  if (decision.verdict == SplitDecision::Verdict::kSplit) {
+    in_place_ = FinishSplit(decision);
+    Use(queue, decision.placement);
+    // Nothing is said of a slot where there is none.
+    if (features_.Has(numbers_.header_queue_feature)) EncodeSlot(0, 0);
+  } else {
+    const Step step = DeliverWhole(queue);
+    if (step == Step::kMustWait || frame_.empty()) return step;
+  }
+  splitter_.Delivered(frame_, decision, in_place_);
+  return Step::kDone;
+}
+
+// Of the buffers that the driver has made available by now.
+template <typename Queue>
+SplitDecision ReceiveQueue::Decide(Queue& queue) {
+  SplitDecision decision = splitter_.Decide(frame_, window_);
+  if (ABSL_PREDICT_FALSE(decision.verdict ==
+                         SplitDecision::Verdict::kNoSpace) &&
+      window_.mergeable() && window_.Fill(queue) != 0) {
+    decision = splitter_.Decide(frame_, window_);
+  }
+  return decision;
+}
+
+// Puts a frame where it was decided to go, and says so in the driver's header:
+// "hdr_len is exact if and only if the packet was split".
+bool ReceiveQueue::FinishSplit(const SplitDecision& decision) {
+  const absl::Span<const uint8_t> header =
+      frame_.KnownPrefix().first(decision.header_bytes);
+  if (splitter_.WriteToSlot(decision, header)) {
+    EncodeSlot(decision.slot, splitter_.header_queue_id());
+  } else {
+    window_.CopyIn({.offset = header_bytes_}, header);
+  }
+  driver_header_[0] |= numbers_.header_flag;  // flags, and hdr_len:
+  driver_header_[2] = static_cast<uint8_t>(decision.header_bytes);
+  driver_header_[3] = static_cast<uint8_t>(decision.header_bytes >> 8);
+  return frame_.FinishSplit(window_, decision.placement.payload,
+                            decision.header_bytes);
+}
+
+// "The device MUST use all buffers used by a single receive packet together"
+// (§5.1.6.4.1). The worker publishes them together.
+template <typename Queue>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ReceiveQueue::Use(
+    Queue& queue, const Placement& placement) {
+  // One is there already: where that is all, the copy need not wait for bytes
+  // that were only just written.
+  if (placement.buffers != 1) {
+    driver_header_[10] = static_cast<uint8_t>(placement.buffers);
+    driver_header_[11] = static_cast<uint8_t>(placement.buffers >> 8);
+  }
+  window_.CopyIn({}, absl::MakeConstSpan(driver_header_).first(header_bytes_));
+  for (uint32_t i = 0; i < placement.buffers; ++i) {
+    DescriptorChain& chain = window_.front();
+    queue.Push(chain, UsedBytes(window_, placement, i, chain));
+    window_.ReleaseFront();
+  }
+}
+
+// Whether there are buffers for all of the frame in hand, as it is. If not, it
+// waits for more of them, or is dropped, which patience_ends_ says.
 template <typename Queue>
 bool ReceiveQueue::FindRoom(Queue& queue) {
   if (window_.mergeable()) {
+    // Asked before Fill(): what comes while that looks is no sign of anything.
+    const bool available = queue.HasAvailable();
     const uint32_t more = window_.Fill(queue);
-    if (frame_bytes_ <= window_.room()) return true;
+    if (uint64_t{header_bytes_} + frame_.bytes() <= window_.room()) return true;
     const int64_t now = MonotonicNanoseconds();
     if (patience_ends_ == 0) patience_ends_ = now + kPatienceNs;
     // Buffers that have come without room to hold them would wake us at once.
-    const bool full = more == 0 && queue.HasAvailable();
+    const bool full = available && more == 0;
     if (now < patience_ends_ && !full) {
       wait_.buffers = true;
       wait_.deadline_ns = patience_ends_;
@@ -223,31 +346,22 @@ bool ReceiveQueue::FindRoom(Queue& queue) {
   return false;
 }
 
-// Into the first buffer, however it is split.
-void ReceiveQueue::WriteHeader(uint16_t num_buffers) {
-  driver_header_[10] = static_cast<uint8_t>(num_buffers);
-  driver_header_[11] = static_cast<uint8_t>(num_buffers >> 8);
-  const absl::Span<const uint8_t> header =
-      absl::MakeConstSpan(driver_header_).first(header_bytes_);
-  const absl::Span<const ChainElement> elements = window_.front().writable();
-  if (ABSL_PREDICT_TRUE(elements[0].span.size() >= header.size())) {
-    elements[0].span.CopyIn(0, header);
-    return;
-  }
-  absl::Span<const uint8_t> rest = header;
-  for (size_t i = 0; !rest.empty(); ++i) {
-    const size_t here = std::min(elements[i].span.size(), rest.size());
-    elements[i].span.CopyIn(0, rest.first(here));
-    rest.remove_prefix(here);
-  }
-}
-
 void ReceiveQueue::EncodeHash(const FlowHash& hash) {
   for (size_t i = 0; i < 4; ++i) {
     driver_header_[12 + i] = static_cast<uint8_t>(hash.value >> 8 * i);
   }
   driver_header_[16] = static_cast<uint8_t>(hash.report);
   driver_header_[17] = static_cast<uint8_t>(hash.report >> 8);
+}
+
+// hdr_buf_index and hdr_buf_id, behind all other fields.
+void ReceiveQueue::EncodeSlot(uint16_t index, uint16_t id) {
+  uint8_t* const fields =
+      driver_header_.data() + header_bytes_ - kNetHeaderQueueFieldBytes;
+  fields[0] = static_cast<uint8_t>(index);
+  fields[1] = static_cast<uint8_t>(index >> 8);
+  fields[2] = static_cast<uint8_t>(id);
+  fields[3] = static_cast<uint8_t>(id >> 8);
 }
 
 }  // namespace annulus::virtio

@@ -11,16 +11,18 @@
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/control/settings_store.h"
+#include "devices/virtio/net/header_split/header_splitter.h"
 #include "devices/virtio/net/net_header.h"
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/rate_gate.h"
 #include "devices/virtio/net/receive/receive_window.h"
-#include "devices/virtio/net/steering/flow_key.h"
+#include "devices/virtio/net/receive/received_frame.h"
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/spec/net_header_split.h"
 #include "devices/virtio/worker/queue_handler.h"
 
 namespace annulus::virtio {
@@ -47,10 +49,9 @@ class ReceiveQueue final : public QueueHandler {
   static constexpr int64_t kPatienceNs = 1'000'000'000;
 
   // All but the options outlive the queue, which is that of pair `pair`.
-  // `max_queue_size` is the greatest size of the queue.
   ReceiveQueue(uint16_t pair, NetBackendQueue& backend,
-               const NetSettingsStore& settings, const RateLimit& limit,
-               uint16_t max_queue_size, QueueCounters& counters);
+               const NetSettingsStore& settings, const NetOptions& options,
+               QueueCounters& counters);
 
   void SetFeatures(const FeatureSet& negotiated);
 
@@ -60,47 +61,63 @@ class ReceiveQueue final : public QueueHandler {
   void QueueStopped() override;
 
  private:
-  // What ReceiveFrame() and Deliver() found.
-  enum class Step : uint8_t { kDone, kMustWait };
+  // What the steps of a frame found.
+  enum class Step : uint8_t { kDone, kMustWait, kTooShort };
 
   template <typename Queue>
   bool DrainQueue(Queue& queue);
+  bool TakeSettings(const NetSettings& newest,
+                    const memory::GuestMemory& memory);
+  void ApplySettings(const memory::GuestMemory& memory);
   template <typename Queue>
   Step FindBuffer(Queue& queue);
   Step ReceiveFrame();
   bool Judge(absl::Span<const iovec> vectors);
+  bool JudgeContent(absl::Span<const iovec> vectors);
   template <typename Queue>
   Step Deliver(Queue& queue);
   template <typename Queue>
+  Step DeliverWhole(Queue& queue);
+  template <typename Queue>
+  Step DeliverAsDecided(Queue& queue);
+  template <typename Queue>
+  SplitDecision Decide(Queue& queue);
+  template <typename Queue>
   bool FindRoom(Queue& queue);
-  void WriteHeader(uint16_t num_buffers);
+  bool FinishSplit(const SplitDecision& decision);
+  template <typename Queue>
+  void Use(Queue& queue, const Placement& placement);
   void EncodeHash(const FlowHash& hash);
+  void EncodeSlot(uint16_t index, uint16_t id);
 
   const uint16_t pair_;
   NetBackendQueue& backend_;
   NetSettingsReader reader_;
   RateGate gate_;
+  const HeaderSplitNumbers numbers_;
   QueueCounters& counters_;
   FeatureSet features_;
   uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
 
   // State of the worker.
   QueueWait wait_;
-  bool gone_ = false;  // The backend has vanished.
-  HeaderRules rules_;  // Of the settings.
-  const NetSettings* settings_ = nullptr;
-  // The frame in hand, which is in the window's vectors: 0, none.
-  uint32_t frame_bytes_ = 0;
-  bool paid_ = false;            // It has passed the gate.
+  bool gone_ = false;                      // The backend has vanished.
+  const NetSettings* settings_ = nullptr;  // Null: none were applied yet.
+  HeaderRules rules_;                      // Of the settings, as the next.
+  bool filters_ = false;
+  bool hashes_ = false;
+  bool paid_ = false;            // The frame in hand passed the gate.
   int64_t patience_ends_ = 0;    // If it waits for buffers; else 0.
   uint64_t received_bytes_ = 0;  // In this batch, as the next.
   uint32_t received_frames_ = 0;
   std::array<uint8_t, kNetHeaderBytes> header_ = {};  // From the backend.
+  NetHeader checked_header_;                          // The same, checked.
   // Of the frame in hand, for the driver.
-  std::array<uint8_t, kNetHeaderHashBytes> driver_header_ = {};
-  std::array<uint8_t, kFlowPrefixBytes> prefix_;
-  std::unique_ptr<uint8_t[]> overflow_;
+  std::array<uint8_t, kMaxDriverHeaderBytes> driver_header_ = {};
+  ReceivedFrame frame_;
+  bool in_place_ = false;  // It had been read to where it went.
   ReceiveWindow window_;
+  HeaderSplitter splitter_;
 };
 
 }  // namespace annulus::virtio

@@ -59,8 +59,11 @@ class ReceiveQueueTest
     if (hashes()) all.Add(kNetHashReport);
     if (mergeable()) all.Add(kNetMrgRxbuf);
     settings_.Publish(InitialNetSettings(all, {}));
-    handler_ = std::make_unique<ReceiveQueue>(0, backend_, settings_, limit,
-                                              kSize, counters_);
+    NetOptions options;
+    options.queue_size = kSize;
+    options.receive_limit = limit;
+    handler_ = std::make_unique<ReceiveQueue>(0, backend_, settings_, options,
+                                              counters_);
     handler_->SetFeatures(all);
     handler_->QueueStarted(queue_);
   }

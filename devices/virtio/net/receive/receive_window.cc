@@ -1,17 +1,20 @@
 #include "devices/virtio/net/receive/receive_window.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "devices/virtio/spec/net.h"
+#include "memory/guest_span.h"
 
 namespace annulus::virtio {
 namespace {
 
-// Drops the first `bytes` of a vector.
-void Advance(iovec& vector, size_t bytes) {
-  vector.iov_base = static_cast<uint8_t*>(vector.iov_base) + bytes;
-  vector.iov_len -= bytes;
+iovec VectorOf(absl::Span<uint8_t> bytes) {
+  return {bytes.data(), bytes.size()};
+}
+
+// Twice the queue: while many are kept, there is room for as many.
+size_t MaxVectors(uint16_t max_queue_size) {
+  return static_cast<size_t>(std::min(2 * max_queue_size, 0xffff));
 }
 
 }  // namespace
@@ -19,132 +22,154 @@ void Advance(iovec& vector, size_t bytes) {
 ReceiveWindow::ReceiveWindow(uint16_t max_queue_size,
                              absl::Span<uint8_t> header,
                              absl::Span<uint8_t> overflow)
-    : header_(header),
-      overflow_(overflow),
-      // Twice the queue: while many are kept, there is room for as many.
-      batch_(max_queue_size,
-             static_cast<uint16_t>(std::min(2 * max_queue_size, 0xffff))),
-      vectors_(size_t{4} * max_queue_size + 2) {}
+    : header_(VectorOf(header)),
+      overflow_(VectorOf(overflow)),
+      batch_(max_queue_size, static_cast<uint16_t>(MaxVectors(max_queue_size))),
+      row_(MaxVectors(max_queue_size)),
+      data_row_(MaxVectors(max_queue_size)),
+      whole_overflow_{header_, overflow_} {}
 
 void ReceiveWindow::Restart(uint32_t header_bytes, bool mergeable) {
+  ANNULUS_DCHECK(header_bytes <= kMaxDriverHeader);
   batch_.Abandon();
   header_bytes_ = header_bytes;
+  header_buffer_bytes_ = 0;
   mergeable_ = mergeable;
-  begin_ = end_ = offer_end_ = 1;
-  room_ = offered_ = 0;
-  front_ready_ = false;
-  covers_ = false;
+  row_.Clear();
+  data_row_.Clear();
+  bytes_ = data_bytes_ = offered_ = 0;
 }
 
-void ReceiveWindow::Append(const DescriptorChain& chain) {
-  Uncover();
-  const absl::Span<const ChainElement> elements = chain.writable();
-  if (end_ + elements.size() + 1 > vectors_.size()) {
-    // By now as many went away as are left, at least.
-    std::copy(vectors_.begin() + static_cast<ptrdiff_t>(begin_),
-              vectors_.begin() + static_cast<ptrdiff_t>(end_),
-              vectors_.begin() + 1);
-    end_ -= begin_ - 1;
-    offer_end_ -= begin_ - 1;
-    begin_ = 1;
-  }
-  for (const ChainElement& element : elements) {
-    vectors_[end_++] = element.span.AsIovec();
-  }
-  room_ += chain.writable_bytes();
+void ReceiveWindow::SetHeaderBufferBytes(uint32_t bytes) {
+  if (bytes == header_buffer_bytes_) return;
+  header_buffer_bytes_ = bytes;
+  row_.Clear();
+  data_row_.Clear();
+  bytes_ = data_bytes_ = 0;
+  Append(batch_.chains());
 }
 
-// Leaves the driver's header out of the first buffer.
-void ReceiveWindow::PrepareFront() {
+// Hot.
+void ReceiveWindow::Append(absl::Span<const DescriptorChain> chains) {
+  row_.Reserve();
+  for (const DescriptorChain& chain : chains) {
+    for (const ChainElement& element : chain.writable()) {
+      row_.Append(element.span.AsIovec());
+    }
+    bytes_ += chain.writable_bytes();
+  }
+  if (ABSL_PREDICT_FALSE(header_buffer_bytes_ != 0)) AppendData(chains);
+}
+
+void ReceiveWindow::AppendData(absl::Span<const DescriptorChain> chains) {
+  data_row_.Reserve();
+  for (const DescriptorChain& chain : chains) {
+    if (IsHeaderBuffer(chain)) continue;
+    for (const ChainElement& element : chain.writable()) {
+      data_row_.Append(element.span.AsIovec());
+    }
+    data_bytes_ += chain.writable_bytes();
+  }
+}
+
+ReceiveWindow::Cut ReceiveWindow::CutHeader() {
   ANNULUS_DCHECK(front().writable_bytes() >= header_bytes_);
-  front_vectors_ = front().writable().size();
-  size_t skip = header_bytes_;
-  room_ -= skip;
-  while (skip != 0) {
-    const size_t here = std::min(skip, vectors_[begin_].iov_len);
-    Advance(vectors_[begin_], here);
-    skip -= here;
-    if (vectors_[begin_].iov_len == 0) {
-      ++begin_;
-      --front_vectors_;
+  size_t left = header_bytes_;
+  for (size_t i = 0;; ++i) {
+    const memory::GuestSpan& span = front().writable()[i].span;
+    if (left <= span.size()) {
+      return {i + 1, span.Subspan(left, span.size() - left)};
     }
-  }
-  if (offer_end_ >= begin_ + front_vectors_) {
-    offered_ -= header_bytes_;  // It was offered, behind another buffer.
-  } else {
-    offer_end_ = begin_;
-    offered_ = 0;
-  }
-  front_ready_ = true;
-}
-
-void ReceiveWindow::ExtendOffer() {
-  const size_t limit = mergeable_ ? end_ : begin_ + front_vectors_;
-  const size_t most = std::min(limit, begin_ + kMaxVectors);
-  while (offer_end_ < most && offered_ < kNetMaxFrameBytes) {
-    offered_ += vectors_[offer_end_++].iov_len;
+    left -= span.size();
   }
 }
 
-absl::Span<const iovec> ReceiveWindow::Vectors() {
-  Uncover();
-  if (!front_ready_) PrepareFront();
-  ExtendOffer();
-  vectors_[begin_ - 1] = {header_.data(), header_.size()};
-  covered_ = vectors_[offer_end_];
-  covers_ = true;
-  vectors_[offer_end_] = {overflow_.data(), overflow_.size()};
-  return absl::MakeConstSpan(vectors_.data() + begin_ - 1,
-                             offer_end_ - begin_ + 2);
+absl::Span<const iovec> ReceiveWindow::WholeSlow() {
+  const Cut cut = CutHeader();
+  // A vector without a byte is none.
+  const absl::Span<const iovec> vectors =
+      cut.rest.empty() ? row_.Offer({header_}, cut.vectors, limit(), overflow_)
+                       : row_.Offer({header_, cut.rest.AsIovec()}, cut.vectors,
+                                    limit(), overflow_);
+  offered_ = row_.offered() + cut.rest.size();
+  return vectors;
 }
 
-void ReceiveWindow::Uncover() {
-  if (!covers_) return;
-  vectors_[offer_end_] = covered_;
-  covers_ = false;
+// Hot.
+absl::Span<const iovec> ReceiveWindow::BehindHeader(absl::Span<uint8_t> aside) {
+  const Cut cut = CutHeader();
+  const absl::Span<const iovec> vectors =
+      cut.rest.empty()
+          ? row_.Offer({header_, VectorOf(aside)}, cut.vectors, limit(),
+                       overflow_)
+          : row_.Offer({header_, VectorOf(aside), cut.rest.AsIovec()},
+                       cut.vectors, limit(), overflow_);
+  offered_ = row_.offered() + aside.size() + cut.rest.size();
+  return vectors;
 }
 
-void ReceiveWindow::PlaceOverflow(uint32_t frame_bytes) {
-  Uncover();
-  absl::Span<const uint8_t> rest =
-      overflow_.first(static_cast<size_t>(frame_bytes - offered_));
-  for (size_t i = offer_end_; !rest.empty(); ++i) {
-    ANNULUS_DCHECK(i < end_);
-    const size_t here = std::min(rest.size(), vectors_[i].iov_len);
-    std::memcpy(vectors_[i].iov_base, rest.data(), here);
-    rest.remove_prefix(here);
-  }
+absl::Span<const iovec> ReceiveWindow::BehindElement(
+    absl::Span<uint8_t> aside) {
+  const absl::Span<const iovec> vectors =
+      row_.Offer({header_, VectorOf(aside)}, 1, first_vectors(), overflow_);
+  offered_ = row_.offered() + aside.size();
+  return vectors;
 }
 
-ReceiveWindow::Extent ReceiveWindow::Measure(uint32_t frame_bytes) {
-  uint64_t left = uint64_t{frame_bytes} + header_bytes_;
-  uint32_t count = 0;
-  while (true) {
-    const uint32_t bytes = at(count++).writable_bytes();
-    if (left <= bytes) return {count, static_cast<uint32_t>(left)};
-    left -= bytes;
-  }
+absl::Span<const iovec> ReceiveWindow::BehindBuffer(absl::Span<uint8_t> aside) {
+  const absl::Span<const iovec> vectors = row_.Offer(
+      {header_, VectorOf(aside)}, first_vectors(), row_.size(), overflow_);
+  offered_ = row_.offered() + aside.size();
+  return vectors;
 }
 
-void ReceiveWindow::Release(uint32_t count) {
-  Uncover();
-  for (uint32_t i = 0; i < count; ++i) {
+absl::Span<const iovec> ReceiveWindow::InDataBuffers(
+    absl::Span<uint8_t> aside) {
+  ANNULUS_DCHECK(IsHeaderBuffer(front()));
+  const absl::Span<const iovec> vectors = data_row_.Offer(
+      {header_, VectorOf(aside)}, 0, data_row_.size(), overflow_);
+  offered_ = data_row_.offered() + aside.size();
+  return vectors;
+}
+
+// Calls copy(span, offset in it, bytes, how many were before).
+template <typename Copy>
+void ReceiveWindow::Walk(const Place& place, size_t size, Copy copy) {
+  size_t skip = place.offset;
+  size_t done = 0;
+  for (size_t i = place.buffer; done != size; ++i) {
     const DescriptorChain& chain = at(i);
-    const bool trimmed = i == 0 && front_ready_;
-    const uint64_t bytes =
-        chain.writable_bytes() - (trimmed ? header_bytes_ : 0);
-    begin_ += trimmed ? front_vectors_ : chain.writable().size();
-    room_ -= bytes;
-    if (begin_ <= offer_end_) {
-      offered_ -= bytes;
-    } else {
-      offer_end_ = begin_;
-      offered_ = 0;
+    if (place.data_buffers_only && IsHeaderBuffer(chain)) continue;
+    for (const ChainElement& element : chain.writable()) {
+      const size_t skipped = std::min(skip, element.span.size());
+      const size_t here = std::min(size - done, element.span.size() - skipped);
+      copy(element.span, skipped, here, done);
+      skip -= skipped;
+      done += here;
     }
   }
-  front_ready_ = false;
-  batch_.Release(count);
-  if (empty()) begin_ = end_ = offer_end_ = 1;
+}
+
+void ReceiveWindow::CopyInSlow(const Place& place,
+                               absl::Span<const uint8_t> bytes) {
+  Walk(
+      place, bytes.size(),
+      [bytes](const memory::GuestSpan& span, size_t offset, size_t here,
+              size_t done) { span.CopyIn(offset, bytes.subspan(done, here)); });
+}
+
+void ReceiveWindow::CopyOut(const Place& place, absl::Span<uint8_t> bytes) {
+  Walk(place, bytes.size(),
+       [bytes](const memory::GuestSpan& span, size_t offset, size_t here,
+               size_t done) {
+         span.CopyOut(offset, bytes.subspan(done, here));
+       });
+}
+
+void ReceiveWindow::ReleaseData(const DescriptorChain& chain) {
+  if (IsHeaderBuffer(chain)) return;
+  data_bytes_ -= chain.writable_bytes();
+  data_row_.Drop(chain.writable().size());
 }
 
 }  // namespace annulus::virtio

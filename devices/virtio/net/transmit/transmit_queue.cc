@@ -16,20 +16,20 @@ constexpr uint32_t kEthernetHeaderBytes = 14;
 
 }  // namespace
 
-TransmitQueue::TransmitQueue(NetBackendQueue& backend, const RateLimit& limit,
-                             uint16_t max_queue_size, QueueCounters& counters)
+TransmitQueue::TransmitQueue(NetBackendQueue& backend,
+                             const NetOptions& options, QueueCounters& counters)
     : backend_(backend),
-      gate_(limit),
+      gate_(options.transmit_limit),
+      numbers_(options.header_split.numbers),
       counters_(counters),
-      batch_(kBatch, max_queue_size),
+      batch_(kBatch, options.queue_size),
       copy_(std::make_unique<uint8_t[]>(kNetMaxFrameBytes)) {
   vectors_[0] = {header_.data(), header_.size()};
 }
 
 void TransmitQueue::SetFeatures(const FeatureSet& negotiated) {
   rules_ = TransmitRules(negotiated);
-  header_bytes_ = static_cast<uint32_t>(
-      negotiated.Has(kNetHashReport) ? kNetHeaderHashBytes : kNetHeaderBytes);
+  header_bytes_ = DriverHeaderBytes(negotiated, numbers_);
 }
 
 void TransmitQueue::QueueStarted(Virtqueue& /*queue*/) {

@@ -18,6 +18,7 @@
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/spec/net_header_split.h"
 #include "devices/virtio/worker/queue_handler.h"
 
 namespace annulus::virtio {
@@ -40,9 +41,9 @@ class TransmitQueue final : public QueueHandler {
   // notifications of the driver at most.
   static constexpr uint16_t kBatch = 64;
 
-  // All outlive the queue. `max_queue_size` is the greatest size of the queue.
-  TransmitQueue(NetBackendQueue& backend, const RateLimit& limit,
-                uint16_t max_queue_size, QueueCounters& counters);
+  // All but the options outlive the queue.
+  TransmitQueue(NetBackendQueue& backend, const NetOptions& options,
+                QueueCounters& counters);
 
   void SetFeatures(const FeatureSet& negotiated);
 
@@ -73,6 +74,7 @@ class TransmitQueue final : public QueueHandler {
 
   NetBackendQueue& backend_;
   RateGate gate_;
+  const HeaderSplitNumbers numbers_;
   QueueCounters& counters_;
   uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
   HeaderRules rules_;

@@ -28,6 +28,7 @@
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/fuzz_ram.h"
+#include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/transmit/transmit_queue.h"
 #include "devices/virtio/queue/virtqueue.h"
@@ -40,6 +41,12 @@
 
 namespace annulus::virtio {
 namespace {
+
+NetOptions Options(uint16_t queue_size) {
+  NetOptions options;
+  options.queue_size = queue_size;
+  return options;
+}
 
 constexpr uint64_t kScribbledBytes = 0x8000;  // Rings, with what is behind.
 constexpr uint64_t kBufferBudget = 0x80000;   // In flight at a time.
@@ -157,7 +164,7 @@ class Machine {
                          .bytes = kFuzzRamBytes}),
         queue_(Virtqueue::Create(memory, driver_.config()).value()),
         backend_(features_),
-        handler_(backend_, {}, SizeOf(ring), counters_) {
+        handler_(backend_, Options(SizeOf(ring)), counters_) {
     handler_.SetFeatures(features_);
     handler_.QueueStarted(queue_);
   }

@@ -31,30 +31,38 @@ namespace {
 
 constexpr uint16_t kSize = 64;
 
+// What comes after virtio_net_hdr is not looked at.
 std::string Encode(const NetHeader& header, size_t bytes) {
-  std::string text(bytes, '\0');
+  std::string text(bytes, '\xa5');
   std::array<uint8_t, kNetHeaderBytes> encoded;
   EncodeNetHeader(header, absl::MakeSpan(encoded));
   std::copy(encoded.begin(), encoded.end(), text.begin());
   return text;
 }
 
-// Format, indirect, in-order, header with hash.
+// Format, indirect, in-order, header with hash, header with the fields of a
+// header queue, which say nothing here.
 class TransmitQueueTest
-    : public testing::TestWithParam<std::tuple<bool, bool, bool, bool>> {
+    : public testing::TestWithParam<std::tuple<bool, bool, bool, bool, bool>> {
  protected:
   TransmitQueueTest() { Start({}); }
 
   bool hashes() const { return std::get<3>(GetParam()); }
+  bool has_header_queues() const { return std::get<4>(GetParam()); }
   size_t header_bytes() const {
-    return hashes() ? kNetHeaderHashBytes : kNetHeaderBytes;
+    return size_t{12} + (hashes() ? 8 : 0) + (has_header_queues() ? 8 : 0);
   }
 
   void Start(const FeatureSet& features, const RateLimit& limit = {}) {
     FeatureSet all = features;
     if (hashes()) all.Add(kNetHashReport);
-    handler_ =
-        std::make_unique<TransmitQueue>(backend_, limit, kSize, counters_);
+    NetOptions options;
+    if (has_header_queues()) {
+      all.Add(options.header_split.numbers.header_queue_feature);
+    }
+    options.queue_size = kSize;
+    options.transmit_limit = limit;
+    handler_ = std::make_unique<TransmitQueue>(backend_, options, counters_);
     handler_->SetFeatures(all);
     handler_->QueueStarted(queue_);
   }
@@ -247,17 +255,17 @@ TEST_P(TransmitQueueTest, RateLimitHoldsFramesBack) {
   EXPECT_EQ(DrainAll(), 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TransmitQueueTest,
-                         testing::Combine(testing::Bool(), testing::Bool(),
-                                          testing::Bool(), testing::Bool()),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)
-                                                  ? "packed"
-                                                  : "split") +
-                                  (std::get<1>(info.param) ? "_indirect" : "") +
-                                  (std::get<2>(info.param) ? "_in_order" : "") +
-                                  (std::get<3>(info.param) ? "_hash" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, TransmitQueueTest,
+    testing::Combine(testing::Bool(), testing::Bool(), testing::Bool(),
+                     testing::Bool(), testing::Bool()),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param) ? "packed" : "split") +
+             (std::get<1>(info.param) ? "_indirect" : "") +
+             (std::get<2>(info.param) ? "_in_order" : "") +
+             (std::get<3>(info.param) ? "_hash" : "") +
+             (std::get<4>(info.param) ? "_header_queue" : "");
+    });
 
 // bad_inputs 28: "1-byte pieces": more of them than writev(2) takes.
 TEST(TransmitQueueSizeTest, FrameOfMoreElementsThanTheKernelTakesIsSent) {
@@ -272,7 +280,9 @@ TEST(TransmitQueueSizeTest, FrameOfMoreElementsThanTheKernelTakesIsSent) {
   Virtqueue queue = Virtqueue::Create(memory, driver.config()).value();
   ScriptedBackend backend;
   QueueCounters counters;
-  TransmitQueue handler(backend, {}, kLarge, counters);
+  NetOptions options;
+  options.queue_size = kLarge;
+  TransmitQueue handler(backend, options, counters);
   handler.SetFeatures({});
   handler.QueueStarted(queue);
   const std::string frame = NoiseFrame(kLarge - 1 + 10, 5);
