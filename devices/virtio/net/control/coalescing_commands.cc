@@ -52,14 +52,19 @@ ControlReply SetOne(const ControlCommand& command,
 
 ControlReply GetOne(const ControlCommand& command,
                     const ControlContext& context) {
-  if (!context.features.Has(kNetVqNotfCoal)) return kCommandFailed;
+  if (!context.features.Has(kNetVqNotfCoal) ||
+      context.result_room < kNetControlCoalBytes) {
+    return kCommandFailed;
+  }
   CommandData data(command.data);
   const uint16_t vq = TakeQueue(data);
   if (!data.Complete() || !context.target.DataQueueEnabled(vq)) {
     return kCommandFailed;
   }
+  const Coalescing coalescing = context.target.QueueCoalescing(vq);
   ControlReply reply = kCommandDone;
-  reply.coalescing = context.target.QueueCoalescing(vq);
+  reply.result.Put(coalescing.max_packets);
+  reply.result.Put(coalescing.max_usecs);
   return reply;
 }
 

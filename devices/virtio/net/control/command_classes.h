@@ -1,6 +1,8 @@
 #ifndef DEVICES_VIRTIO_NET_CONTROL_COMMAND_CLASSES_H_
 #define DEVICES_VIRTIO_NET_CONTROL_COMMAND_CLASSES_H_
 
+#include <cstdint>
+
 #include "devices/virtio/net/control/control_command.h"
 
 namespace annulus::virtio {
@@ -10,11 +12,11 @@ namespace annulus::virtio {
 // nothing.
 
 inline constexpr ControlReply kCommandFailed = {
-    .ok = false, .settings_changed = false, .coalescing = {}};
+    .ok = false, .settings_changed = false, .result = {}};
 inline constexpr ControlReply kCommandDone = {
-    .ok = true, .settings_changed = false, .coalescing = {}};
+    .ok = true, .settings_changed = false, .result = {}};
 inline constexpr ControlReply kSettingsChanged = {
-    .ok = true, .settings_changed = true, .coalescing = {}};
+    .ok = true, .settings_changed = true, .result = {}};
 
 // §5.1.6.5.1 "Packet Receive Filtering", VIRTIO_NET_CTRL_RX.
 ControlReply ExecuteRx(const ControlCommand& command,
@@ -43,6 +45,20 @@ ControlReply ExecuteOffloads(const ControlCommand& command,
 // §5.1.6.5.10 "Notifications Coalescing", VIRTIO_NET_CTRL_NOTF_COAL.
 ControlReply ExecuteCoalescing(const ControlCommand& command,
                                const ControlContext& context);
+
+// Header-split receive, which the specification does not have: see
+// docs/header_split.md. VIRTIO_NET_CTRL_SPLIT_TRANSPORT_HEADER.
+ControlReply ExecuteHeaderSplit(const ControlCommand& command,
+                                const ControlContext& context);
+
+// The same, VIRTIO_NET_CTRL_HDR_BUF_QUEUE.
+ControlReply ExecuteHeaderQueue(const ControlCommand& command,
+                                const ControlContext& context);
+
+// What is to be split, as both of them have it: known types, and a threshold
+// within the bounds of the configuration.
+bool IsLegalSplit(uint64_t types, uint32_t threshold,
+                  const ControlContext& context);
 
 }  // namespace annulus::virtio
 

@@ -9,15 +9,23 @@
 #include "devices/virtio/net/control/control_command.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/control/recording_target.h"
+#include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/steering/test_frame.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/spec/net_header_split.h"
 #include "gtest/gtest.h"
+#include "memory/guest_memory.h"
+#include "memory/guest_ram.h"
 
 namespace annulus::virtio {
 
 inline constexpr MacAddress kFixtureMac = {2, 0, 0, 0, 0, 1};
+inline constexpr uint64_t kFixtureRamBytes = 1 << 20;  // From address 0.
+inline constexpr uint32_t kSplitFeature = HeaderSplitNumbers().split_feature;
+inline constexpr uint32_t kHeaderQueueFeature =
+    HeaderSplitNumbers().header_queue_feature;
 
 // For tests of single commands: a driver that negotiated everything, unless a
 // test says otherwise.
@@ -26,7 +34,12 @@ class CommandFixture : public testing::Test {
   ControlReply Execute(uint8_t command_class, uint8_t command,
                        const FrameBytes& data) {
     return ExecuteControlCommand({command_class, command, data},
-                                 {features_, settings_, target_});
+                                 {.features = features_,
+                                  .settings = settings_,
+                                  .target = target_,
+                                  .header_split = header_split_,
+                                  .memory = memory_,
+                                  .result_room = result_room_});
   }
   bool Succeeds(uint8_t command_class, uint8_t command,
                 const FrameBytes& data) {
@@ -41,6 +54,7 @@ class CommandFixture : public testing::Test {
     const ControlReply reply = Execute(command_class, command, data);
     EXPECT_FALSE(reply.ok);
     EXPECT_FALSE(reply.settings_changed);
+    EXPECT_TRUE(reply.result.bytes().empty());
     EXPECT_TRUE(settings_ == before);
     EXPECT_EQ(target_.calls, calls);
   }
@@ -65,9 +79,16 @@ class CommandFixture : public testing::Test {
       kNetCtrlVq, kNetCtrlRx, kNetCtrlRxExtra, kNetCtrlVlan, kNetCtrlMacAddr,
       kNetMac, kNetMq, kNetRss, kNetHashReport, kNetGuestAnnounce,
       kNetCtrlGuestOffloads, kNetGuestCsum, kNetGuestTso4, kNetGuestTso6,
-      kNetGuestEcn, kNetGuestUso4, kNetGuestUso6, kNetNotfCoal, kNetVqNotfCoal);
+      kNetGuestEcn, kNetGuestUso4, kNetGuestUso6, kNetNotfCoal, kNetVqNotfCoal,
+      kSplitFeature, kHeaderQueueFeature);
   NetSettings settings_ = InitialNetSettings(features_, kFixtureMac);
   RecordingTarget target_;
+  HeaderSplitOptions header_split_ = {.offered = true};
+  memory::GuestRam ram_ =
+      memory::GuestRam::Create({.size = kFixtureRamBytes}).value();
+  memory::GuestMemory memory_ =
+      memory::GuestMemory::Create(ram_.Regions()).value();
+  uint32_t result_room_ = 64;
 };
 
 }  // namespace annulus::virtio

@@ -4,8 +4,27 @@
 #include "devices/virtio/net/control/command_data.h"
 #include "devices/virtio/spec/net.h"
 #include "devices/virtio/spec/net_control.h"
+#include "devices/virtio/spec/net_header_split.h"
 
 namespace annulus::virtio {
+
+namespace {
+
+// The classes that the specification does not have: their numbers come from the
+// configuration, which keeps them away from its own.
+ControlReply ExecuteOwnClass(const ControlCommand& command,
+                             const ControlContext& context) {
+  const HeaderSplitNumbers& numbers = context.header_split.numbers;
+  if (command.command_class == numbers.split_class) {
+    return ExecuteHeaderSplit(command, context);
+  }
+  if (command.command_class == numbers.header_queue_class) {
+    return ExecuteHeaderQueue(command, context);
+  }
+  return kCommandFailed;
+}
+
+}  // namespace
 
 ControlReply ExecuteControlCommand(const ControlCommand& command,
                                    const ControlContext& context) {
@@ -25,7 +44,7 @@ ControlReply ExecuteControlCommand(const ControlCommand& command,
     case kNetControlCoal:
       return ExecuteCoalescing(command, context);
     default:
-      return kCommandFailed;
+      return ExecuteOwnClass(command, context);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "devices/virtio/net/control/control_queue.h"
 
+#include <sched.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,15 +10,19 @@
 #include <tuple>
 #include <vector>
 
+#include "base/thread.h"
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/net/control/coalescing.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/control/recording_target.h"
 #include "devices/virtio/net/control/settings_store.h"
 #include "devices/virtio/net/filter/receive_filter.h"
+#include "devices/virtio/net/header_split/header_queue.h"
+#include "devices/virtio/net/header_split/split_settings.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/spec/net_header_split.h"
 #include "gtest/gtest.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
@@ -34,6 +40,18 @@ const std::string kPromiscOn("\0\0\1", 3);
 const std::string kPairs2("\4\0\2\0", 4);
 const std::string kPairs5("\4\0\5\0", 4);
 const std::string kVqGet1("\6\3\1\0\0\0", 6);
+const std::string kSplitCapabilities("\x80\2", 2);
+
+// CREATE of header queue 3: 16 slots of 64 bytes, near the end of RAM or
+// beyond.
+std::string CreateHeaderQueue(bool in_ram) {
+  const char base_end = in_ram ? '\xf8' : '\xfe';
+  return std::string("\x81\1\3\0\x40\0\4\0\0\0", 10) +
+         std::string{'\0', base_end, '\x0f', '\0', '\0', '\0', '\0', '\0'} +
+         std::string("\0\x80\0\0\0\0\0\0", 8) +  // tail_addr
+         std::string("\xf\0\0\0\0\0\0\0", 8) +   // types
+         std::string(8, '\0');
+}
 
 // Over packed, indirect.
 class ControlQueueTest : public testing::TestWithParam<std::tuple<bool, bool>> {
@@ -41,7 +59,8 @@ class ControlQueueTest : public testing::TestWithParam<std::tuple<bool, bool>> {
   ControlQueueTest() {
     const FeatureSet features =
         FeatureSet::Of(kNetCtrlVq, kNetCtrlRx, kNetMq, kNetMac, kNetVqNotfCoal,
-                       kNetGuestAnnounce);
+                       kNetGuestAnnounce, HeaderSplitNumbers().split_feature,
+                       HeaderSplitNumbers().header_queue_feature);
     store_.Publish(InitialNetSettings(features, {2, 0, 0, 0, 0, 1}));
     control_.SetFeatures(features);
   }
@@ -77,7 +96,7 @@ class ControlQueueTest : public testing::TestWithParam<std::tuple<bool, bool>> {
   Virtqueue queue_ = Virtqueue::Create(memory_, driver_.config()).value();
   NetSettingsStore store_;
   RecordingTarget target_;
-  ControlQueue control_{store_, target_};
+  ControlQueue control_{store_, target_, {.offered = true}};
 };
 
 // As Linux does: the header, the data and ack in elements of their own.
@@ -219,6 +238,67 @@ TEST_P(ControlQueueTest, VqGetWithoutRoomForTheParametersIsAnError) {
     EXPECT_EQ(used.len, 1u);
     EXPECT_EQ(used.data, kError);
   }
+}
+
+// §5.1.6.5: command-specific-result follows ack.
+TEST_P(ControlQueueTest, ResultFollowsAck) {
+  const std::string expected("\0\xf\0\0\0\0\0\0\0\3\0\0\0\x7a\x40\0\0", 17);
+  EXPECT_EQ(Serve({kSplitCapabilities}, {1, 16}).data, expected);
+  EXPECT_EQ(Serve({kSplitCapabilities}, {17}).data, expected);
+  const FakeDriver::Used scattered =
+      Serve({kSplitCapabilities}, {0, 3, 1, 4, 9, 20});
+  EXPECT_EQ(scattered.len, 17u);
+  EXPECT_EQ(scattered.data, expected);
+  EXPECT_EQ(target_.calls, Calls());
+  EXPECT_EQ(control_.commands_ok(), 3u);
+}
+
+TEST_P(ControlQueueTest, WithoutRoomForTheResultThereIsAckAlone) {
+  for (const std::string& command :
+       {kSplitCapabilities, std::string("\x81\0", 2)}) {
+    for (const uint32_t room : {1, 2, 16}) {
+      const FakeDriver::Used used = Serve({command}, {room});
+      EXPECT_EQ(used.len, 1u);
+      EXPECT_EQ(used.data, kError);
+    }
+  }
+  EXPECT_EQ(control_.commands_ok(), 0u);
+}
+
+TEST_P(ControlQueueTest, RefusedCommandHasNoResult) {
+  const FakeDriver::Used used = Serve({kSplitCapabilities + "x"}, {64});
+  EXPECT_EQ(used.len, 1u);
+  EXPECT_EQ(used.data, kError);
+}
+
+TEST_P(ControlQueueTest, HeaderQueueLiesInTheMemoryOfTheControlQueue) {
+  EXPECT_EQ(Serve({CreateHeaderQueue(/*in_ram=*/false)}, {1}).data, kError);
+  EXPECT_EQ(store_.Current()->header_queues, HeaderQueues());
+  EXPECT_EQ(Serve({CreateHeaderQueue(/*in_ram=*/true)}, {1}).data, kOk);
+  const HeaderQueues queues = store_.Current()->header_queues;
+  ASSERT_NE(queues.by_id[3], nullptr);
+  EXPECT_EQ(queues.by_id[3]->config().base.value(), 0xff800u);
+}
+
+// Settings hold for every packet that is processed after ack.
+TEST_P(ControlQueueTest, AckWaitsForWorkersThatUseOlderSettings) {
+  NetSettingsReader worker(store_);
+  ASSERT_EQ(worker.Begin().active_pairs, 1);
+  ASSERT_TRUE(driver_.Chain().Readable(kPairs2).Writable(1).Offer());
+  bool worker_ended = false;
+  bool ended_before_ack = false;
+  Thread control = Thread::Start("control", [&] {
+                     Drain();
+                     ended_before_ack = worker_ended;
+                   }).value();
+  while (store_.Current()->active_pairs != 2) sched_yield();
+  for (int i = 0; i < 100; ++i) sched_yield();  // It could go on, if it did.
+  EXPECT_EQ(control_.commands(), 0u);
+  worker_ended = true;
+  worker.End();
+  control.Join();
+  EXPECT_TRUE(ended_before_ack);
+  EXPECT_EQ(driver_.GetUsed().value_or(FakeDriver::Used{}).data, kOk);
 }
 
 TEST_P(ControlQueueTest, DrainIsBoundedAndGoesOn) {

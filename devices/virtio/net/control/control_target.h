@@ -25,6 +25,11 @@ class ControlTarget {
   // max_virtqueue_pairs of the configuration space; constant.
   virtual uint16_t max_queue_pairs() const = 0;
 
+  // How many receive and transmit virtqueues there are under the negotiated
+  // features, enabled or not: those with the lowest numbers, receive queues
+  // even. Constant while the control queue runs; at most 32.
+  virtual uint16_t data_queues() const = 0;
+
   // Whether this is an enabled receive or transmit virtqueue; false for the
   // control virtqueue. `vq` is any number.
   virtual bool DataQueueEnabled(uint16_t vq) const = 0;

@@ -36,10 +36,12 @@ TEST(HotPathAllocationTest, NothingIsAllocatedPerFrameOrPerBatch) {
   int hashed = 0;
   const int before = AllocationCount();
   for (int i = 0; i < 1000; ++i) {
-    const NetSettings& now = reader.Refresh();  // The first one takes.
+    reader.Begin();  // The first one takes.
+    const NetSettings& now = reader.Refresh();
     accepted += now.filter.Accepts(frame);
     const FlowHash hash = now.rss.Hash(frame);
     hashed += hash.report != 0 && now.rss.QueuePair(hash) < 4;
+    reader.End();
   }
   EXPECT_EQ(AllocationCount(), before);
   EXPECT_EQ(accepted, 1000);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "devices/virtio/net/filter/receive_filter.h"
+#include "devices/virtio/net/header_split/split_settings.h"
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/spec/features.h"
@@ -28,6 +29,9 @@ struct NetSettings {
   RssConfig rss = {};
   // "Upon feature negotiation corresponding offload gets enabled".
   FeatureSet receive_offloads = {};
+  // Header-split receive: "type 0", nothing is split.
+  SplitSettings split = {};
+  HeaderQueues header_queues = {};
 
   friend bool operator==(const NetSettings&, const NetSettings&) = default;
 };

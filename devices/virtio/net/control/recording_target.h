@@ -20,6 +20,7 @@ namespace annulus::virtio {
 class RecordingTarget final : public ControlTarget {
  public:
   uint16_t max_queue_pairs() const override { return pairs; }
+  uint16_t data_queues() const override { return 2 * pairs; }
   bool DataQueueEnabled(uint16_t vq) const override {
     return enabled.count(vq) != 0;
   }
