@@ -7,13 +7,21 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "devices/virtio/net/header_split/header_split_options.h"
+#include "devices/virtio/net/header_split/split_settings.h"
+#include "devices/virtio/net/header_split_check.h"
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/spec/net_control.h"
+#include "devices/virtio/spec/net_header_split.h"
 
 namespace annulus::virtio {
 namespace {
+
+// One header queue may be attached to each receiveq.
+static_assert(NetDevice::kMaxQueuePairs <= HeaderQueues::kMaxQueues);
 
 // What only a backend can do.
 constexpr FeatureSet kOffloads = FeatureSet::Of(
@@ -40,7 +48,40 @@ FeatureSet Offered(const NetOptions& options, const FeatureSet& offloads) {
     features.Remove(kNetRss);
   }
   features.Add(kFeatureVersion1);
-  return OfferableNetFeatures(features);
+  features = OfferableNetFeatures(features);
+  const HeaderSplitOptions& split = options.header_split;
+  if (split.offered) {
+    features.Add(split.numbers.split_feature);
+    if (split.header_queue) features.Add(split.numbers.header_queue_feature);
+  }
+  return features;
+}
+
+// What header split needs to be of use: commands, and `flags` in headers, which
+// "the device MUST set to zero" without GUEST_CSUM (§5.1.6.4.1).
+constexpr FeatureSet kHeaderSplitNeeds =
+    FeatureSet::Of(kFeatureVersion1, kNetCtrlVq, kNetGuestCsum);
+
+absl::Status CheckHeaderSplit(const NetOptions& options,
+                              const FeatureSet& offloads) {
+  if (const auto fault = FindHeaderSplitFault(options.header_split)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: header split: %s: %s", options.name, fault->field, fault->reason));
+  }
+  if (!options.header_split.offered) return absl::OkStatus();
+  for (const absl::string_view name : {"ctrl_vq", "guest_csum"}) {
+    if (!options.features.Has(FindNetFeature(name)->bit)) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "%s: header split needs %s, which is not among its features",
+          options.name, name));
+    }
+  }
+  if (!offloads.Has(kNetGuestCsum)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: header split needs guest_csum, which its backend does not have",
+        options.name));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -64,6 +105,7 @@ absl::StatusOr<std::unique_ptr<NetDevice>> NetDevice::Create(
         "%s: %u queue pairs, but its backend has %u", options.name,
         options.queue_pairs, backend->queue_pairs()));
   }
+  ANNULUS_RETURN_IF_ERROR(CheckHeaderSplit(options, backend->offloads()));
   std::unique_ptr<NetDevice> device(
       new NetDevice(options, std::move(backend), log));
   ANNULUS_RETURN_IF_ERROR(device->CreateWorkers());
@@ -81,7 +123,7 @@ NetDevice::NetDevice(const NetOptions& options,
       offered_(Offered(options, backend_->offloads())),
       mac_(MacToNumber(options.mac)),
       status_(0),
-      control_(settings_, *this) {
+      control_(settings_, *this, options.header_split) {
   // All the same: without MQ, the control queue has the index of the second
   // receiveq.
   queue_sizes_.assign(size_t{2} * options.queue_pairs + 1, options.queue_size);
@@ -120,6 +162,10 @@ absl::Status NetDevice::CreateWorkers() {
 }
 
 bool NetDevice::AcceptFeatures(const FeatureSet& features) const {
+  const HeaderSplitNumbers& numbers = options_.header_split.numbers;
+  const bool splits = features.Has(numbers.split_feature) ||
+                      features.Has(numbers.header_queue_feature);
+  if (splits && !kHeaderSplitNeeds.IsSubsetOf(features)) return false;
   return !FindUnmetNetFeature(features).has_value();
 }
 
@@ -165,18 +211,17 @@ void NetDevice::Complain(const absl::Status& status) {
 
 // "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated,
 // otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues").
-size_t NetDevice::data_queue_count() const {
+uint16_t NetDevice::data_queues() const {
   const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
-  return several ? data_.size() : 2;
+  return several ? static_cast<uint16_t>(data_.size()) : 2;
 }
 
 DataQueue* NetDevice::DataQueueOf(uint16_t index) const {
-  return index < data_queue_count() ? data_[index].get() : nullptr;
+  return index < data_queues() ? data_[index].get() : nullptr;
 }
 
 void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
-  const bool control =
-      negotiated_.Has(kNetCtrlVq) && index == data_queue_count();
+  const bool control = negotiated_.Has(kNetCtrlVq) && index == data_queues();
   DataQueue* const data = DataQueueOf(index);
   if (!control && data == nullptr) return;  // There is no such queue.
   {

@@ -49,7 +49,8 @@ class NetDevice final : public VirtioDevice,
   static constexpr uint16_t kMaxQueueSize = ControlQueue::kMaxQueueSize;
 
   // `log` outlives the device. InvalidArgument where the backend has not as
-  // many queue pairs as the options want; else what the host refuses.
+  // many queue pairs as the options want, or not what header split needs; else
+  // what the host refuses.
   static absl::StatusOr<std::unique_ptr<NetDevice>> Create(
       const NetOptions& options, std::unique_ptr<NetBackend> backend,
       LogSink& log);
@@ -89,15 +90,14 @@ class NetDevice final : public VirtioDevice,
             LogSink& log);
 
   absl::Status CreateWorkers();
-  // Under the negotiated features: how many data queues there are, before the
-  // control queue, and that of an index, or null.
-  size_t data_queue_count() const;
+  // That of an index under the negotiated features, or null.
   DataQueue* DataQueueOf(uint16_t index) const;
   void Complain(const absl::Status& status);
   void ConfigChanged();
 
   // ControlTarget
   uint16_t max_queue_pairs() const override { return options_.queue_pairs; }
+  uint16_t data_queues() const override;
   bool DataQueueEnabled(uint16_t vq) const override;
   bool SetActivePairs(uint16_t pairs) override;
   bool SetReceiveOffloads(const FeatureSet& offloads) override;

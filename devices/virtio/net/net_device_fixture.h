@@ -22,6 +22,7 @@
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/net/backend/loopback_backend.h"
 #include "devices/virtio/net/backend/net_backend.h"
+#include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/net/net_options.h"
@@ -99,6 +100,7 @@ class NetDeviceTestBase {
     options.mac = kMac;
     options.queue_pairs = pairs;
     options.queue_size = 64;
+    options.header_split = header_split_;
     device_ = NetDevice::Create(options, std::move(backend), log_).value();
   }
 
@@ -148,6 +150,7 @@ class NetDeviceTestBase {
       memory::GuestMemory::Create(ram_.Regions()).value();
   NoLog log_;
   CountingHost host_;
+  HeaderSplitOptions header_split_;  // Of the next Make().
   FeatureSet features_;
   std::vector<std::unique_ptr<Side>> sides_;
   std::unique_ptr<NetDevice> device_;  // First to go: it uses the rest.

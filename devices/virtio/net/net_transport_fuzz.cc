@@ -49,6 +49,7 @@ NetDevice& Card() {
     options.mac = {2, 0, 0, 0, 0, 1};
     options.mtu = 1500;
     options.queue_pairs = kPairs;
+    options.header_split.offered = true;
     return *NetDevice::Create(options, LoopbackBackend::Create(kPairs).value(),
                               NullLogSink())
                 .value()
