@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <thread>
 #include <vector>
@@ -76,6 +77,33 @@ TEST(LoopbackBackendTest, FrameComesBackWithAddressesSwapped) {
       swapped[6 + i] = i;
     }
     EXPECT_EQ(received.frame, swapped);
+  }
+}
+
+// As header split reads: the first bytes to other memory than the rest.
+TEST(LoopbackBackendTest, FrameFillsItsVectorsInTheirOrder) {
+  const auto backend = Make();
+  NetBackendQueue& queue = backend->queue(0);
+  for (const size_t aside_bytes : {1ul, 13ul, 66ul, 100ul, 500ul}) {
+    ASSERT_EQ(Send(queue, Frame(100)), TransferStatus::kDone);
+    std::vector<uint8_t> swapped = Frame(100);
+    std::swap_ranges(swapped.begin(), swapped.begin() + 6, swapped.begin() + 6);
+    Header header;
+    header.fill(0xee);
+    std::vector<uint8_t> aside(aside_bytes, 0xee);
+    std::vector<uint8_t> page(20, 0xee);
+    std::vector<uint8_t> overflow(kNetMaxFrameBytes, 0xee);
+    const iovec vectors[] = {{header.data(), header.size()},
+                             {aside.data(), aside.size()},
+                             {page.data(), page.size()},
+                             {overflow.data(), overflow.size()}};
+    EXPECT_EQ(queue.Receive(vectors).bytes, 112u);
+    EXPECT_EQ(header, Header());
+    std::vector<uint8_t> all = aside;
+    all.insert(all.end(), page.begin(), page.end());
+    all.insert(all.end(), overflow.begin(), overflow.end());
+    EXPECT_TRUE(std::equal(swapped.begin(), swapped.end(), all.begin()));
+    EXPECT_EQ(all[100], 0xee) << "more than the frame was written";
   }
 }
 

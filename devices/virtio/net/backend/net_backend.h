@@ -30,11 +30,13 @@ struct Transfer {
 //
 // A frame is given as vectors, the first of which is exactly its 12-byte
 // virtio_net_hdr (virtio 1.4 §5.1.6, without the hash), little-endian, in
-// memory that the guest does not see; the others lie in guest RAM, are never
-// empty, and their content changes at any time. A backend without headers skips
-// the first when sending and zeroes it when receiving; one with headers may
-// leave num_buffers as it was. Frames of more than 1024 vectors (UIO_MAXIOV)
-// are dropped by whoever gives them to one system call.
+// memory that the guest does not see; the others are never empty, as short as a
+// byte, and lie in guest RAM, where their content changes at any time. Some of
+// those to receive into, the second or the last, may lie in other memory
+// instead. A backend without headers skips the first when sending and zeroes it
+// when receiving; one with headers may leave num_buffers as it was. Frames of
+// more than 1024 vectors (UIO_MAXIOV) are dropped by whoever gives them to one
+// system call.
 //
 // Threads: Send() and writable_fd() on one thread, Receive() and readable_fd()
 //   on one other, concurrently.

@@ -92,6 +92,32 @@ TEST_F(PasstBackendTest, OffersNothingAndOnePair) {
   EXPECT_TRUE(backend_->link_up());
 }
 
+// As header split reads: the first bytes to other memory than the rest.
+TEST_F(PasstBackendTest, FrameFillsItsVectorsInTheirOrder) {
+  std::vector<uint8_t> sent(100);
+  for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<uint8_t>(i);
+  for (const size_t aside_bytes : {1ul, 13ul, 66ul, 100ul, 500ul}) {
+    PeerSends(Encoded(sent));
+    std::vector<uint8_t> header(kNetHeaderBytes, 0xee);
+    std::vector<uint8_t> aside(aside_bytes, 0xee);
+    std::vector<uint8_t> page(20, 0xee);
+    std::vector<uint8_t> overflow(kNetMaxFrameBytes, 0xee);
+    const iovec vectors[] = {{header.data(), header.size()},
+                             {aside.data(), aside.size()},
+                             {page.data(), page.size()},
+                             {overflow.data(), overflow.size()}};
+    const Transfer received = queue().Receive(vectors);
+    ASSERT_EQ(received.status, TransferStatus::kDone);
+    EXPECT_EQ(received.bytes, 112u);
+    EXPECT_EQ(header, std::vector<uint8_t>(kNetHeaderBytes));
+    std::vector<uint8_t> all = aside;
+    all.insert(all.end(), page.begin(), page.end());
+    all.insert(all.end(), overflow.begin(), overflow.end());
+    EXPECT_TRUE(std::equal(sent.begin(), sent.end(), all.begin()));
+    EXPECT_EQ(all[100], 0xee) << "more than the frame was written";
+  }
+}
+
 TEST_F(PasstBackendTest, FrameIsSentAfterItsLengthWithoutHeader) {
   std::vector<uint8_t> frame(300, 7);
   ASSERT_EQ(Send(frame), TransferStatus::kDone);

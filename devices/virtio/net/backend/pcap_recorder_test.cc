@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -152,6 +153,43 @@ TEST(PcapRecorderTest, FrameThatWasCutOffHasItsLengthStill) {
             "(0x88b5), length 100: \n"
             "\t0x0000:  ffff ffff ffff 0200 0000 0000 88b5 0000\n"
             "\t0x0010:  0000 0000\n");
+}
+
+// As header split reads: the first bytes to other memory than the rest. The
+// record has the frame as it was.
+TEST(PcapRecorderTest, FrameThatWasReadToSeveralPlacesIsOneRecord) {
+  constexpr off_t kFileHead = 24;
+  constexpr off_t kRecordHead = 16;
+  const std::string path = PathOf("aside");
+  const auto recorder =
+      Record(*LoopbackBackend::Create(1), path, NullLogSink());
+  NetBackendQueue& queue = recorder->queue(0);
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  off_t at = kFileHead;
+  for (const size_t aside_bytes : {1ul, 13ul, 66ul, 100ul, 500ul}) {
+    ASSERT_EQ(Send(queue, Frame(100, 0xab)).status, TransferStatus::kDone);
+    at += kRecordHead + 100;  // As it was sent.
+    std::array<uint8_t, kNetHeaderBytes> header;
+    std::vector<uint8_t> aside(aside_bytes, 0xee);
+    std::vector<uint8_t> page(20, 0xee);
+    std::vector<uint8_t> overflow(kNetMaxFrameBytes, 0xee);
+    const iovec vectors[] = {{header.data(), header.size()},
+                             {aside.data(), aside.size()},
+                             {page.data(), page.size()},
+                             {overflow.data(), overflow.size()}};
+    ASSERT_EQ(queue.Receive(vectors).bytes, 112u);
+    std::array<uint32_t, 4> record;
+    ASSERT_EQ(::pread(file.get(), record.data(), sizeof(record), at),
+              kRecordHead);
+    EXPECT_EQ(record[2], 100u);
+    EXPECT_EQ(record[3], 100u);
+    std::vector<uint8_t> frame(100);
+    ASSERT_EQ(::pread(file.get(), frame.data(), 100, at + kRecordHead), 100);
+    std::vector<uint8_t> swapped = Frame(100, 0xab);
+    std::swap_ranges(swapped.begin(), swapped.begin() + 6, swapped.begin() + 6);
+    EXPECT_EQ(frame, swapped);
+    at += kRecordHead + 100;
+  }
 }
 
 TEST(PcapRecorderTest, RecordsOfConcurrentQueuesStayWhole) {

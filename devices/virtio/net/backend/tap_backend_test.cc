@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -243,6 +244,42 @@ NET_NAMESPACE_TEST(TapBackendTest, FrameBeyondItsRoomIsCutOff) {
     if (!IsTestFrame(received.frame, kTestEthertype)) continue;
     EXPECT_GE(received.transfer.bytes, 40 + kNetHeaderBytes);
     break;
+  }
+}
+
+// As header split reads: the first bytes to other memory than the rest.
+NET_NAMESPACE_TEST(TapBackendTest, FrameFillsItsVectorsInTheirOrder) {
+  const auto tap = MakeTap("tap0", 1);
+  ASSERT_NE(tap, nullptr);
+  RunCommand("ip link set tap0 arp off");
+  const PacketSocket wire("tap0");
+  const std::vector<uint8_t> frame = TestFrame(1000, 1);
+  for (const size_t aside_bytes : {1ul, 13ul, 66ul, 1000ul, 2000ul}) {
+    ASSERT_TRUE(wire.Send(frame));
+    for (;;) {
+      ASSERT_TRUE(AwaitEvents(tap->queue(0).readable_fd(), POLLIN));
+      Header header;
+      header.fill(0xee);
+      std::vector<uint8_t> aside(aside_bytes, 0xee);
+      std::vector<uint8_t> page(500, 0xee);
+      std::vector<uint8_t> overflow(kNetMaxFrameBytes, 0xee);
+      const iovec vectors[] = {{header.data(), header.size()},
+                               {aside.data(), aside.size()},
+                               {page.data(), page.size()},
+                               {overflow.data(), overflow.size()}};
+      const Transfer received = tap->queue(0).Receive(vectors);
+      ASSERT_EQ(received.status, TransferStatus::kDone);
+      std::vector<uint8_t> all = aside;
+      all.insert(all.end(), page.begin(), page.end());
+      all.insert(all.end(), overflow.begin(), overflow.end());
+      if (!IsTestFrame(all, kTestEthertype)) continue;
+      EXPECT_EQ(received.bytes, 1000 + kNetHeaderBytes);
+      EXPECT_EQ(header[0], 0);
+      EXPECT_EQ(header[9], 0);
+      EXPECT_TRUE(std::equal(frame.begin(), frame.end(), all.begin()));
+      EXPECT_EQ(all[1000], 0xee) << "more than the frame was written";
+      break;
+    }
   }
 }
 
