@@ -193,12 +193,11 @@ std::optional<FakeDriver::Used> FakeDriver::GetUsed() {
   ANNULUS_CHECK(it != in_flight_.end());  // The ring has checked the id.
   for (const Piece& piece : it->second.writable) {
     used.writable_bytes += piece.bytes;
-    const uint32_t have = static_cast<uint32_t>(used.data.size());
-    const uint32_t take =
-        std::min(piece.bytes, used.len - std::min(have, used.len));
-    used.data.append(
-        reinterpret_cast<const char*>(Host(piece.addr, piece.bytes)), take);
+    used.all.append(
+        reinterpret_cast<const char*>(Host(piece.addr, piece.bytes)),
+        piece.bytes);
   }
+  used.data = used.all.substr(0, used.len);
   Forget(used.id);
   return used;
 }

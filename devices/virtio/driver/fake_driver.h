@@ -47,6 +47,7 @@ class FakeDriver {
     uint32_t len;      // As the device says.
     std::string data;  // Of the writable part, the first min(len, size) bytes.
     uint32_t writable_bytes;  // Size of the writable part.
+    std::string all;          // Of the writable part: 0xee where nobody wrote.
   };
 
   class ChainBuilder {

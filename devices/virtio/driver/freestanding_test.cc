@@ -5,8 +5,14 @@
 #include <cstdint>
 
 #include "devices/virtio/driver/driver_buffer.h"
+#include "devices/virtio/driver/header_slot_ring.h"
+#include "devices/virtio/driver/header_split_commands.h"
+#include "devices/virtio/driver/header_split_receiver.h"
 #include "devices/virtio/driver/packed_driver.h"
+#include "devices/virtio/driver/receive_pool.h"
+#include "devices/virtio/driver/received_packet.h"
 #include "devices/virtio/driver/split_driver.h"
+#include "devices/virtio/spec/net_header_split.h"
 #include "devices/virtio/spec/packed_ring.h"
 #include "devices/virtio/spec/split_ring.h"
 
@@ -74,6 +80,56 @@ int RunSplit() {
   return driver.free_descriptors() == kSize ? 0 : __LINE__;
 }
 
+constexpr uint32_t kPages = 2;
+alignas(4096) uint8_t pages[kPages][4096];
+uint32_t free_pages[kPages];
+alignas(64) uint8_t header_slots[1][64];
+uint8_t in_driver[1];
+uint16_t tail;
+ReceivePiece in_flight[kSize];
+
+// Method Q on a packed ring.
+int RunReceiver() {
+  PackedDriver driver({.ring = packed_ring,
+                       .driver_event = &driver_event,
+                       .device_event = &device_event,
+                       .size = kSize,
+                       .slots = slots});
+  ReceivePool pool({.host = pages[0],
+                    .addr = 0x1000,
+                    .bytes = 4096,
+                    .stride = 4096,
+                    .count = kPages,
+                    .free = free_pages});
+  HeaderSlotRing ring({.slots = header_slots[0],
+                       .tail = &tail,
+                       .slot_bytes = 64,
+                       .in_driver = in_driver});
+  const HeaderSplitReceiverConfig config = {
+      .method = ReceiveMethod::kHeaderQueue,
+      .header = {.header_queue = true},
+      .pages = &pool,
+      .slots = &ring,
+      .in_flight = in_flight};
+  if (!config.Usable() || tail != 1) return __LINE__;
+  HeaderSplitReceiver<PackedDriver> receiver(driver, config);
+  if (receiver.Post() != kPages) return __LINE__;
+  pages[0][0] = HeaderSplitNumbers().header_flag;
+  pages[0][2] = 42;  // hdr_len
+  packed_ring[0].len = 20 + 1;
+  packed_ring[0].flags = kPackedDescAvail | kPackedDescUsed | kPackedDescWrite;
+  ReceivedPacket packet;
+  if (!receiver.GetPacket(packet) || !packet.split) return __LINE__;
+  if (packet.header != header_slots[0] || packet.header_bytes != 42 ||
+      packet.part_count != 1 || packet.parts[0].data != &pages[0][20]) {
+    return __LINE__;
+  }
+  receiver.ReleaseAll(packet);
+  receiver.Post();
+  constexpr auto kCommand = HeaderQueueAttachCommand({}, 0, 0);
+  return tail == 2 && kCommand.bytes[0] == 0x81 ? 0 : __LINE__;
+}
+
 }  // namespace
 }  // namespace annulus::virtio
 
@@ -81,5 +137,7 @@ int RunSplit() {
 // extern "C": to a freestanding compiler main() is a function like any other.
 extern "C" int main() {
   const int packed = annulus::virtio::RunPacked();
-  return packed != 0 ? packed : annulus::virtio::RunSplit();
+  if (packed != 0) return packed;
+  const int split = annulus::virtio::RunSplit();
+  return split != 0 ? split : annulus::virtio::RunReceiver();
 }
