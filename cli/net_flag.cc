@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
@@ -35,6 +36,10 @@ const absl::string_view kNetHelp =
     "                 rx_burst_bytes=... and so on. Default: none\n"
     "  poll_us=N      how long to look for more work. Default: 0\n"
     "  pcap=FILE      record all frames\n"
+    "  header-split=on\n"
+    "                 offer header-split receive: docs/header_split.md\n"
+    "  header-split-methods=abcq\n"
+    "                 which methods of it. Default: abcq\n"
     "What it offers, FEATURE=off: packed, event_idx, indirect_desc,\n"
     "in_order, ring_reset, notification_data; csum, guest_csum,\n"
     "ctrl_guest_offloads, mtu, mac, guest_tso4, guest_tso6, guest_ecn,\n"
@@ -93,6 +98,28 @@ absl::Status SetCreate(absl::string_view value, NetConfig& net) {
   return absl::OkStatus();
 }
 
+absl::Status SetHeaderSplit(absl::string_view value, NetConfig& net) {
+  if (!IsSwitch(value)) return NotA(value, "on or off");
+  net.header_split.enabled = value == "on";
+  return absl::OkStatus();
+}
+
+// By the letters that the methods are known by.
+absl::Status SetMethods(absl::string_view value, NetConfig& net) {
+  const auto allowed = [&value](char letter) {
+    return absl::StrContains(value, letter);
+  };
+  if (value.empty() || value.find_first_not_of("abcq") != value.npos) {
+    return NotA(value, "one or more of the letters abcq");
+  }
+  HeaderSplitConfig& split = net.header_split;
+  split.chain = allowed('a');
+  split.buffers = allowed('b');
+  split.small_buffers = allowed('c');
+  split.header_queue = allowed('q');
+  return absl::OkStatus();
+}
+
 constexpr Option kOptions[] = {
     {"create", &SetCreate},
     {"mac", &SetText<&NetConfig::mac>},
@@ -102,6 +129,8 @@ constexpr Option kOptions[] = {
     {"speed", &SetCount<&NetConfig::speed_mbps>},
     {"poll_us", &SetCount<&NetConfig::poll_microseconds>},
     {"pcap", &SetText<&NetConfig::pcap>},
+    {"header-split", &SetHeaderSplit},
+    {"header-split-methods", &SetMethods},
     {"rx_bytes",
      &SetBytes<&NetConfig::receive_limit, &RateLimitConfig::bytes_per_second>},
     {"rx_burst_bytes",
@@ -145,6 +174,10 @@ class NetParser {
       return absl::InvalidArgumentError(
           "has no backend: tap=NAME, fd=N, passt=SOCKET, loopback or null");
     }
+    if (methods_given_ && !net_.header_split.enabled) {
+      return absl::InvalidArgumentError(
+          "header-split-methods: of no effect without header-split=on");
+    }
     // One each is all that makes sense; queues= may say so, too.
     if (!net_.tap_fds.empty() && !queues_given_) {
       net_.queue_pairs = static_cast<uint32_t>(net_.tap_fds.size());
@@ -185,6 +218,7 @@ class NetParser {
     for (const Option& option : kOptions) {
       if (option.name != name) continue;
       if (name == "queues") queues_given_ = true;
+      if (name == "header-split-methods") methods_given_ = true;
       return Named(name, option.set(value, net_));
     }
     if (IsFeature(name)) return Named(name, NotA(value, "on or off"));
@@ -250,6 +284,7 @@ class NetParser {
   NetConfig net_;
   std::string backend_;  // Empty: none yet.
   bool queues_given_ = false;
+  bool methods_given_ = false;
 };
 
 }  // namespace

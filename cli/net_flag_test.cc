@@ -85,6 +85,33 @@ TEST(NetFlagTest, EveryOptionSetsItsField) {
   EXPECT_TRUE(ValidateVmConfig(config).ok()) << ValidateVmConfig(config);
 }
 
+TEST(NetFlagTest, HeaderSplitIsOffUnlessItIsSwitchedOn) {
+  EXPECT_FALSE(Parsed("null").header_split.enabled);
+  EXPECT_FALSE(Parsed("null,header-split=off").header_split.enabled);
+  const HeaderSplitConfig split = Parsed("null,header-split=on").header_split;
+  EXPECT_TRUE(split.enabled);
+  EXPECT_TRUE(split.chain && split.buffers && split.small_buffers &&
+              split.header_queue);
+}
+
+TEST(NetFlagTest, HeaderSplitHasTheMethodsThatAreNamed) {
+  const HeaderSplitConfig aq =
+      Parsed("null,header-split=on,header-split-methods=qa").header_split;
+  EXPECT_TRUE(aq.enabled);
+  EXPECT_TRUE(aq.chain);
+  EXPECT_FALSE(aq.buffers);
+  EXPECT_FALSE(aq.small_buffers);
+  EXPECT_TRUE(aq.header_queue);
+  const HeaderSplitConfig bc =
+      Parsed(
+          "null,header-split-methods=a,header-split-methods=bc,header-split=on")
+          .header_split;
+  EXPECT_FALSE(bc.chain);
+  EXPECT_TRUE(bc.buffers);
+  EXPECT_TRUE(bc.small_buffers);
+  EXPECT_FALSE(bc.header_queue);
+}
+
 TEST(NetFlagTest, EveryFeatureIsASwitch) {
   for (const virtio::NetFeature& feature : virtio::NetFeatures()) {
     const std::string off = absl::StrCat("null,", feature.name, "=off");
@@ -136,6 +163,22 @@ TEST(NetFlagTest, MistakesAreNamed) {
   EXPECT_EQ(ErrorOf("null,queues=four"), "queues: \"four\" is not a number");
   EXPECT_EQ(ErrorOf("null,csum=no"), "csum: \"no\" is not on or off");
   EXPECT_EQ(ErrorOf("null,create=1"), "create: \"1\" is not on or off");
+  EXPECT_EQ(ErrorOf("null,header-split=yes"),
+            "header-split: \"yes\" is not on or off");
+  EXPECT_EQ(ErrorOf("null,header-split-methods=abd"),
+            "header-split-methods: \"abd\" is not one or more of the letters "
+            "abcq");
+  EXPECT_EQ(ErrorOf("null,header-split-methods="),
+            "header-split-methods: \"\" is not one or more of the letters "
+            "abcq");
+  EXPECT_EQ(ErrorOf("null,header-split-methods=a"),
+            "header-split-methods: of no effect without header-split=on");
+  EXPECT_EQ(ErrorOf("null,header-split"),
+            "\"header-split\" is not all: it takes a value, "
+            "header-split=...");
+  EXPECT_EQ(ErrorOf("null,header_split=on"),
+            "\"header_split=on\" is not an option; did you mean "
+            "header-split?");
   EXPECT_EQ(ErrorOf("null,mtu=-1"), "mtu: \"-1\" is not a number");
   EXPECT_EQ(ErrorOf("fd=7:x"),
             "fd: \"7:x\" is not a list of descriptors like 7:8");

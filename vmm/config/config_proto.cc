@@ -140,6 +140,34 @@ void ReadRateLimit(const proto::RateLimitConfig& message,
   if (message.has_burst_frames()) limit.burst_frames = message.burst_frames();
 }
 
+void ReadHeaderSplit(const proto::HeaderSplitConfig& message,
+                     HeaderSplitConfig& split) {
+  if (message.has_enabled()) split.enabled = message.enabled();
+  if (message.has_chain()) split.chain = message.chain();
+  if (message.has_buffers()) split.buffers = message.buffers();
+  if (message.has_small_buffers()) {
+    split.small_buffers = message.small_buffers();
+  }
+  if (message.has_header_queue()) split.header_queue = message.header_queue();
+  if (message.has_min_threshold()) {
+    split.min_threshold = message.min_threshold();
+  }
+  if (message.has_max_threshold()) {
+    split.max_threshold = message.max_threshold();
+  }
+  if (message.has_split_feature()) {
+    split.split_feature = message.split_feature();
+  }
+  if (message.has_header_queue_feature()) {
+    split.header_queue_feature = message.header_queue_feature();
+  }
+  if (message.has_header_flag()) split.header_flag = message.header_flag();
+  if (message.has_split_class()) split.split_class = message.split_class();
+  if (message.has_header_queue_class()) {
+    split.header_queue_class = message.header_queue_class();
+  }
+}
+
 absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
   ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), net.virtio));
   ANNULUS_RETURN_IF_ERROR(ReadBackend(message, net));
@@ -160,6 +188,7 @@ absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
   if (message.has_poll_microseconds()) {
     net.poll_microseconds = message.poll_microseconds();
   }
+  ReadHeaderSplit(message.header_split(), net.header_split);
   return absl::OkStatus();
 }
 
@@ -222,6 +251,22 @@ void WriteRateLimit(const RateLimitConfig& limit,
   message.set_burst_frames(limit.burst_frames);
 }
 
+void WriteHeaderSplit(const HeaderSplitConfig& split,
+                      proto::HeaderSplitConfig& message) {
+  message.set_enabled(split.enabled);
+  message.set_chain(split.chain);
+  message.set_buffers(split.buffers);
+  message.set_small_buffers(split.small_buffers);
+  message.set_header_queue(split.header_queue);
+  message.set_min_threshold(split.min_threshold);
+  message.set_max_threshold(split.max_threshold);
+  message.set_split_feature(split.split_feature);
+  message.set_header_queue_feature(split.header_queue_feature);
+  message.set_header_flag(split.header_flag);
+  message.set_split_class(split.split_class);
+  message.set_header_queue_class(split.header_queue_class);
+}
+
 void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   WriteVirtio(net.virtio, *message.mutable_virtio());
   message.set_backend(ToProto(net.backend));
@@ -241,6 +286,7 @@ void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   WriteRateLimit(net.receive_limit, *message.mutable_receive_limit());
   WriteRateLimit(net.transmit_limit, *message.mutable_transmit_limit());
   message.set_poll_microseconds(net.poll_microseconds);
+  WriteHeaderSplit(net.header_split, *message.mutable_header_split());
 }
 
 }  // namespace

@@ -161,10 +161,16 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [card_virtio, backend, tap, tap_fds, create_tap,
                                 passt, pcap, mac, mtu, queue_pairs, queue_size,
                                 speed_mbps, disabled_features, receive_limit,
-                                transmit_limit, poll_microseconds] = card;
+                                transmit_limit, poll_microseconds,
+                                header_split] = card;
   [[maybe_unused]] const auto& [bytes_per_second, burst_bytes,
                                 frames_per_second, burst_frames] =
       receive_limit;
+  [[maybe_unused]] const auto& [enabled, chain, buffers, small_buffers,
+                                header_queue, min_threshold, max_threshold,
+                                split_feature, header_queue_feature,
+                                header_flag, split_class, header_queue_class] =
+      header_split;
 
   const auto fields = [](const Descriptor* type) {
     return type->field_count();
@@ -176,7 +182,8 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::RngConfig::descriptor()), 1);
   EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 7);
-  EXPECT_EQ(fields(proto::NetConfig::descriptor()), 16);
+  EXPECT_EQ(fields(proto::NetConfig::descriptor()), 17);
+  EXPECT_EQ(fields(proto::HeaderSplitConfig::descriptor()), 12);
   EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
 }
 

@@ -71,6 +71,19 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_EQ(net.transmit_limit.frames_per_second, 1000u);
   EXPECT_EQ(net.transmit_limit.burst_frames, 32u);
   EXPECT_EQ(net.poll_microseconds, 50u);
+  const HeaderSplitConfig& split = net.header_split;
+  EXPECT_TRUE(split.enabled);
+  EXPECT_FALSE(split.chain);
+  EXPECT_FALSE(split.buffers);
+  EXPECT_FALSE(split.small_buffers);
+  EXPECT_TRUE(split.header_queue);
+  EXPECT_EQ(split.min_threshold, 128u);
+  EXPECT_EQ(split.max_threshold, 9000u);
+  EXPECT_EQ(split.split_feature, 44u);
+  EXPECT_EQ(split.header_queue_feature, 45u);
+  EXPECT_EQ(split.header_flag, 64u);
+  EXPECT_EQ(split.split_class, 200u);
+  EXPECT_EQ(split.header_queue_class, 201u);
   EXPECT_EQ(config->net[1].backend, NetConfig::Backend::kPasst);
   EXPECT_EQ(config->net[1].passt, "passt.socket");
   EXPECT_EQ(config->net[2].tap_fds, (std::vector<uint32_t>{7, 8}));
@@ -100,6 +113,12 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
         receive_limit { bytes_per_second: 1099511627776 burst_bytes: 65536 }
         transmit_limit { frames_per_second: 1000 burst_frames: 32 }
         poll_microseconds: 50
+        header_split {
+          enabled: true chain: false buffers: false small_buffers: false
+          header_queue: true min_threshold: 128 max_threshold: 9000
+          split_feature: 44 header_queue_feature: 45 header_flag: 64
+          split_class: 200 header_queue_class: 201
+        }
       }
       net { backend: PASST passt: "passt.socket" }
       net { backend: TAP tap_fds: [7, 8] })",
@@ -128,7 +147,13 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
          "receiveLimit": {"bytesPerSecond": "1099511627776",
                           "burstBytes": 65536},
          "transmitLimit": {"framesPerSecond": 1000, "burstFrames": 32},
-         "pollMicroseconds": 50},
+         "pollMicroseconds": 50,
+         "headerSplit": {"enabled": true, "chain": false, "buffers": false,
+                         "smallBuffers": false, "headerQueue": true,
+                         "minThreshold": 128, "maxThreshold": 9000,
+                         "splitFeature": 44, "headerQueueFeature": 45,
+                         "headerFlag": 64, "splitClass": 200,
+                         "headerQueueClass": 201}},
         {"backend": "PASST", "passt": "passt.socket"},
         {"backend": "TAP", "tap_fds": [7, 8]}]
       })",

@@ -14,6 +14,7 @@
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
 #include "vmm/config/field_checks.h"
+#include "vmm/config/header_split_config.h"
 #include "vmm/config/mac_address.h"
 
 namespace annulus {
@@ -47,7 +48,9 @@ class CardValidator {
     ANNULUS_RETURN_IF_ERROR(ValidateFeatures());
     ANNULUS_RETURN_IF_ERROR(
         ValidateLimit(Field("receive_limit"), net_.receive_limit));
-    return ValidateLimit(Field("transmit_limit"), net_.transmit_limit);
+    ANNULUS_RETURN_IF_ERROR(
+        ValidateLimit(Field("transmit_limit"), net_.transmit_limit));
+    return ValidateSplit();
   }
 
  private:
@@ -241,6 +244,24 @@ class CardValidator {
     if (limit.burst_frames != 0 && limit.frames_per_second == 0) {
       return WrongField(absl::StrCat(field, ".burst_frames"),
                         "is given without frames_per_second");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ValidateSplit() const {
+    ANNULUS_RETURN_IF_ERROR(
+        ValidateHeaderSplit(Field("header_split"), net_.header_split));
+    if (!net_.header_split.enabled) return absl::OkStatus();
+    const std::string enabled = Field("header_split.enabled");
+    for (const std::string& feature : net_.disabled_features) {
+      // The device wants no more than these two.
+      if (feature == "ctrl_vq" || feature == "guest_csum") {
+        return WrongField(
+            enabled, absl::StrCat("needs ", feature, ", which is disabled"));
+      }
+    }
+    if (net_.backend == Backend::kPasst) {
+      return WrongField(enabled, "needs guest_csum, which passt cannot do");
     }
     return absl::OkStatus();
   }

@@ -234,6 +234,51 @@ TEST(ValidateNetConfigTest, ABurstGoesWithARate) {
             "frames_per_second");
 }
 
+TEST(ValidateNetConfigTest, HeaderSplitIsWhatTheDeviceTakes) {
+  EXPECT_EQ(ErrorAfter([](NetConfig& n) { n.header_split.enabled = true; }),
+            "");
+  // Whether it is enabled or not.
+  EXPECT_EQ(ErrorAfter([](NetConfig& n) { n.header_split.split_feature = 17; }),
+            "net[0].header_split.split_feature: 17 belongs to ctrl_vq; 4, 44 "
+            "to 49 and 58 are free");
+  EXPECT_EQ(ErrorAfter([](NetConfig& n) { n.header_split.split_class = 256; }),
+            "net[0].header_split.split_class: 256 is not in 0..255");
+  EXPECT_EQ(
+      ErrorAfter([](NetConfig& n) { n.header_split.max_threshold = 70000; }),
+      "net[0].header_split.max_threshold: 70000 is more than the largest frame "
+      "has: 65593");
+}
+
+TEST(ValidateNetConfigTest, HeaderSplitNeedsCommandsAndChecksums) {
+  const std::vector<std::string> kNeedGuestCsum = {
+      "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn",
+      "guest_ufo",  "guest_uso4", "guest_uso6"};
+  const std::vector<std::string> kNeedCtrlVq = {
+      "ctrl_guest_offloads", "ctrl_rx",     "ctrl_vlan",     "ctrl_rx_extra",
+      "guest_announce",      "mq",          "ctrl_mac_addr", "vq_notf_coal",
+      "notf_coal",           "hash_report", "rss",           "ctrl_vq"};
+  const auto without = [](const std::vector<std::string>& features,
+                          bool enabled) {
+    return ErrorAfter([&](NetConfig& n) {
+      n.disabled_features = features;
+      n.header_split.enabled = enabled;
+    });
+  };
+  EXPECT_EQ(without(kNeedGuestCsum, false), "");
+  EXPECT_EQ(without(kNeedGuestCsum, true),
+            "net[0].header_split.enabled: needs guest_csum, which is disabled");
+  EXPECT_EQ(without(kNeedCtrlVq, false), "");
+  EXPECT_EQ(without(kNeedCtrlVq, true),
+            "net[0].header_split.enabled: needs ctrl_vq, which is disabled");
+  NetConfig passt;
+  passt.backend = Backend::kPasst;
+  passt.passt = "/tmp/passt.socket";
+  passt.header_split.enabled = true;
+  EXPECT_EQ(ErrorOf({passt}),
+            "net[0].header_split.enabled: needs guest_csum, which passt cannot "
+            "do");
+}
+
 TEST(ValidateNetConfigTest, CardsDoNotShareWhatIsOfOne) {
   EXPECT_EQ(ErrorOf({Tap("a"), Tap("b")}), "");
   EXPECT_EQ(ErrorOf({Tap("a"), Tap("b"), Tap("a")}),

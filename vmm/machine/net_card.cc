@@ -21,6 +21,7 @@
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "vmm/config/header_split_config.h"
 #include "vmm/config/mac_address.h"
 
 namespace annulus {
@@ -127,6 +128,7 @@ absl::StatusOr<NetCard> MakeNetCard(const NetConfig& config, size_t index,
   card.options.queue_pairs = static_cast<uint16_t>(config.queue_pairs);
   card.options.queue_size = static_cast<uint16_t>(config.queue_size);
   if (config.speed_mbps != 0) card.options.speed_mbps = config.speed_mbps;
+  card.options.header_split = HeaderSplitOptionsOf(config.header_split);
   card.options.receive_limit = Limit(config.receive_limit);
   card.options.transmit_limit = Limit(config.transmit_limit);
   card.options.poll_duration = absl::Microseconds(config.poll_microseconds);
@@ -137,6 +139,12 @@ absl::StatusOr<NetCard> MakeNetCard(const NetConfig& config, size_t index,
     return absl::InvalidArgumentError(absl::StrCat(
         "net[", index, "].queue_pairs: ", config.queue_pairs, ", but ",
         BackendField(config), " has ", card.backend->queue_pairs()));
+  }
+  if (config.header_split.enabled &&
+      !card.backend->offloads().Has(virtio::kNetGuestCsum)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "net[", index, "].header_split.enabled: needs guest_csum, which ",
+        BackendField(config), " does not have"));
   }
   if (resources.pcap.valid()) {
     auto recorder = virtio::PcapRecorder::Create(

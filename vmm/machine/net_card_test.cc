@@ -20,6 +20,7 @@
 #include "base/unique_fd.h"
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/backend/net_namespace_testing.h"
+#include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/net/net_options.h"
@@ -68,6 +69,7 @@ TEST(NetCardTest, ADefaultCardOffersEverythingAndLimitsNothing) {
   EXPECT_EQ(card.options.receive_limit.bytes_per_second, 0u);
   EXPECT_EQ(card.options.transmit_limit.frames_per_second, 0u);
   EXPECT_EQ(card.options.poll_duration, absl::ZeroDuration());
+  EXPECT_EQ(card.options.header_split, virtio::HeaderSplitOptions());
   EXPECT_EQ(card.backend->queue_pairs(), 1);
 }
 
@@ -81,6 +83,7 @@ TEST(NetCardTest, EveryValueReachesTheDevice) {
   config.receive_limit = {1, 2, 3, 4};
   config.transmit_limit = {5, 6, 7, 8};
   config.poll_microseconds = 50;
+  config.header_split = {.enabled = true, .buffers = false, .split_class = 99};
   const NetCard card = Make(config);
   EXPECT_EQ(card.options.mac,
             (virtio::MacAddress{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}));
@@ -97,6 +100,10 @@ TEST(NetCardTest, EveryValueReachesTheDevice) {
   EXPECT_EQ(card.options.transmit_limit.frames_per_second, 7u);
   EXPECT_EQ(card.options.transmit_limit.burst_frames, 8u);
   EXPECT_EQ(card.options.poll_duration, absl::Microseconds(50));
+  EXPECT_EQ(
+      card.options.header_split,
+      (virtio::HeaderSplitOptions{
+          .offered = true, .buffers = false, .numbers = {.split_class = 99}}));
   EXPECT_EQ(card.backend->queue_pairs(), 16);
 }
 
@@ -153,6 +160,17 @@ TEST(NetCardTest, ADeviceCanBeMadeOfEachCard) {
   }
 }
 
+TEST(NetCardTest, ADeviceOffersHeaderSplitIfItsCardDoes) {
+  NetConfig config = Card(Backend::kLoopback);
+  config.header_split = {.enabled = true, .split_feature = 49};
+  NetCard card = Make(config);
+  const auto device = virtio::NetDevice::Create(
+      card.options, std::move(card.backend), NullLogSink());
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_TRUE((*device)->offered_features().Has(49));
+  EXPECT_TRUE((*device)->offered_features().Has(4));
+}
+
 NET_NAMESPACE_TEST(NetCardTest, ATapBecomesACard) {
   virtio::RunCommand("ip tuntap add tap0 mode tap multi_queue");
   NetConfig config = Card(Backend::kTap);
@@ -182,6 +200,22 @@ TEST(NetCardTest, PasstBecomesACardWithoutOffloads) {
       MakeNetCard(Card(Backend::kPasst), 2, NetResources(), NullLogSink())
           .status();
   EXPECT_TRUE(absl::StartsWith(none.message(), "net[2].passt: ")) << none;
+}
+
+// Which ValidateNetConfigs() finds sooner.
+TEST(NetCardTest, HeaderSplitNeedsABackendWithChecksums) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd peer(ends[1]);
+  NetResources resources;
+  resources.socket.reset(ends[0]);
+  NetConfig config = Card(Backend::kPasst);
+  config.header_split.enabled = true;
+  const absl::Status status =
+      MakeNetCard(config, 2, std::move(resources), NullLogSink()).status();
+  EXPECT_EQ(status.message(),
+            "net[2].header_split.enabled: needs guest_csum, which passt does "
+            "not have");
 }
 
 TEST(NetCardTest, FramesAreRecordedWhereAFileIsGiven) {
