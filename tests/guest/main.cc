@@ -30,6 +30,7 @@ constexpr struct {
     {"memory", Memory},
     {"rng", Rng},
     {"move_bar", MoveBar},
+    {"header_split", HeaderSplit},
     {"hostile", Hostile},
 };
 

@@ -38,6 +38,10 @@ void Rng();      // Takes random bytes.
 void MoveBar();  // Likewise, over PCI, from several places. Option
                  // high=ADDRESS.
 
+// header_split_program.cc. Options: mmio=ADDRESS or pci=SLOT; see
+// header_split.h.
+void HeaderSplit();  // Receives frames with header and payload apart.
+
 // hostile_program.cc. Options of Rng().
 void Hostile();  // Breaks every rule, and takes random bytes after each.
 

@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 
 namespace annulus {
 namespace {
@@ -41,6 +43,12 @@ VmConfig MicroguestConfig(absl::string_view program) {
   return config;
 }
 
+std::string DeviceOptions(TransportKind transport, uint32_t index) {
+  if (transport == TransportKind::kPci) return absl::StrCat(" pci=", index + 1);
+  return absl::StrCat(" mmio=0x", absl::Hex(0xe8000000 + index * 0x1000),
+                      " irq=", 16 + index);
+}
+
 absl::StatusOr<std::unique_ptr<GuestVm>> GuestVm::Create(
     const VmConfig& config, const std::string& kernel) {
   std::unique_ptr<GuestVm> self(new GuestVm);
@@ -50,6 +58,8 @@ absl::StatusOr<std::unique_ptr<GuestVm>> GuestVm::Create(
   self->console_out_.reset(out[0]);
 
   Resources resources = OpenMicroguest(kernel);
+  // Cards here have backends that need nothing of the host.
+  resources.net.resize(config.net.size());
   resources.console_in.reset(in[0]);
   resources.console_out.reset(out[1]);
   absl::StatusOr<std::unique_ptr<Vmm>> vmm =
@@ -123,6 +133,12 @@ VmExit GuestVm::Finish() {
 std::string GuestVm::Output() {
   MutexLock lock(mu_);
   return output_;
+}
+
+void ExpectPass(const GuestResult& result) {
+  EXPECT_EQ(result.exit.reason, ExitReason::kGuestPoweroff)
+      << result.exit.detail;
+  EXPECT_THAT(result.output, testing::EndsWith("\nPASS\n"));
 }
 
 GuestResult RunGuest(const VmConfig& config, const std::string& kernel) {

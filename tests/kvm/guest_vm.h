@@ -39,6 +39,10 @@ Resources OpenMicroguest(const std::string& kernel);
 // A small machine that runs `program` of the microguest.
 VmConfig MicroguestConfig(absl::string_view program);
 
+// Device `index` of its transport, as the guest's options. Part of the machine
+// that the guests see: vmm/machine/address_map.h.
+std::string DeviceOptions(TransportKind transport, uint32_t index);
+
 // A VM through the public library, with its console at hand.
 //
 // A guest that runs for a minute is stopped, so a test never waits for ever: it
@@ -92,6 +96,9 @@ struct GuestResult {
 };
 GuestResult RunGuest(const VmConfig& config,
                      const std::string& kernel = kMicroguest);
+
+// That the guest's program succeeded.
+void ExpectPass(const GuestResult& result);
 
 }  // namespace annulus
 

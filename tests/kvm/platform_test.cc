@@ -11,14 +11,7 @@
 namespace annulus {
 namespace {
 
-using testing::EndsWith;
 using testing::HasSubstr;
-
-void ExpectPass(const GuestResult& result) {
-  EXPECT_EQ(result.exit.reason, ExitReason::kGuestPoweroff)
-      << result.exit.detail;
-  EXPECT_THAT(result.output, EndsWith("\nPASS\n"));
-}
 
 class SmpTest : public testing::TestWithParam<uint32_t> {};
 

@@ -16,29 +16,14 @@ namespace annulus {
 namespace {
 
 using testing::Combine;
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::Values;
-
-// Device `index` of its transport, as the guest's options. Part of the machine
-// that the guests see: vmm/machine/address_map.h.
-std::string DeviceOptions(TransportKind transport, uint32_t index) {
-  if (transport == TransportKind::kPci) return absl::StrCat(" pci=", index + 1);
-  return absl::StrCat(" mmio=0x", absl::Hex(0xe8000000 + index * 0x1000),
-                      " irq=", 16 + index);
-}
 
 void AddRng(VmConfig& config, TransportKind transport) {
   RngConfig rng;
   rng.virtio.transport = transport;
   config.rng.push_back(rng);
-}
-
-void ExpectPass(const GuestResult& result) {
-  EXPECT_EQ(result.exit.reason, ExitReason::kGuestPoweroff)
-      << result.exit.detail;
-  EXPECT_THAT(result.output, EndsWith("\nPASS\n"));
 }
 
 class RngTest
