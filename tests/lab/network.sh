@@ -115,6 +115,32 @@ l1_accepted() {
   sha256sum <"$work/accepted" | cut -d ' ' -f 1
 }
 
+# A stream for hs_receive, whose options these are, too, to the card at tap0.
+l1_start_stream() {
+  rm -f "$work/stream"
+  ip neigh replace 10.0.0.2 lladdr 52:54:00:12:34:56 nud permanent dev tap0
+  case $* in
+    *udp6*)
+      echo 0 >/proc/sys/net/ipv6/conf/tap0/disable_ipv6
+      ip address replace fd00::1/64 dev tap0 nodad
+      ip neigh replace fd00::2 lladdr 52:54:00:12:34:56 nud permanent dev tap0
+      ;;
+  esac
+  # shellcheck disable=SC2016  # For the inner shell.
+  start sh -c 'exec "$@" >"$0" 2>&1' "$work/stream" \
+    "$LAB/network/hs_send" --interface tap0 --to 52:54:00:12:34:56 "$@"
+}
+
+# To a receiver that has failed.
+l1_stop_stream() { kill "$(tail -n 1 "$work/started")"; }
+
+# What hs_send says when it is done.
+l1_stream_sent() {
+  tries=600
+  until [ -s "$work/stream" ] || [ $((tries -= 1)) = 0 ]; do sleep 0.05; done
+  cat "$work/stream"
+}
+
 # ping ADDRESS COUNT: how many came back.
 l1_ping() { ping -q -A -c "$2" -W 1 "$1" | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'; }
 

@@ -48,7 +48,7 @@ set -- "$work/console" "$work/watched"
 if [ -n "$cards" ]; then
   mkfifo "$work/requests"
   set -- "$@" "$work/requests"
-  cat "$LAB/initrd" "$LAB/network/initrd" >"$work/initrd"
+  cat "$LAB/initrd" "$LAB/network/initrd" ${streams:+"$LAB/network/streams"} >"$work/initrd"
   initrd=$work/initrd
   trap 'stop_network; clean' EXIT
   start_network

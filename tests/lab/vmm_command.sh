@@ -7,6 +7,7 @@ cpus=${LAB_CPUS:-1}
 memory=${LAB_MEMORY:-512M}
 rng='mmio pci'                          # One device each; as mmio,packed=off,event_idx=off.
 cards=                                  # Of a network: annulus's --net, one word each.
+streams=                                # yes: hs_receive in the guest, hs_send beside the VMM.
 initrd=$LAB/initrd
 vmm_options=                            # More of annulus's own.
 time_limit=120                          # Seconds, for the emulated lab on a loaded machine.

@@ -49,6 +49,15 @@ make_guest_network() {
   rm -rf "$root"
 }
 
+# make_guest_streams FILE: what is appended to that for scenarios with streams. Needs STREAM_PROGRAMS.
+make_guest_streams() {
+  local root
+  root=$(mktemp -d "$CACHE/streams.XXXXXX")
+  add_program "$root" "$STREAM_PROGRAMS/hs_receive" net/hs_receive
+  pack_initramfs "$root" "$1"
+  rm -rf "$root"
+}
+
 # program_file NAME: its file, also for a user whose PATH lacks the folders of root's programs.
 program_file() {
   readlink -f "$(PATH=$PATH:/usr/sbin:/sbin command -v "$1")"

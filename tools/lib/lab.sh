@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Runs scenarios of tests/lab: directly where KVM has hardware behind it, else in L1, a machine
 # inside QEMU TCG that emulates AMD SVM. Needs common.sh, packages.sh, debian_kernel.sh, images.sh,
-# kvm.sh.
+# kvm.sh, and annulus.sh for scenarios with streams.
 #
 # The caller defines on_begin TAG and on_end TAG, called as jobs come and go, and on_lost TAG, called
 # if L1 died meanwhile; another on_begin, or on_end without a result, follows. LAB_CPUS and LAB_MEMORY
@@ -49,6 +49,16 @@ needs_network() {
   for job in "$@"; do
     read -r _ scenario _ <<<"$job"
     [[ -z $(scenario_value "$scenario" cards) ]] || return 0
+  done
+  return 1
+}
+
+# needs_streams "TAG SCENARIO VMM"...: whether one of these jobs sends streams to a driver of its own.
+needs_streams() {
+  local job scenario
+  for job in "$@"; do
+    read -r _ scenario _ <<<"$job"
+    [[ -z $(scenario_value "$scenario" streams) ]] || return 0
   done
   return 1
 }
@@ -118,6 +128,22 @@ lab_add_network() {
   [[ $(lab_where) == direct ]] || pack_l1_network
 }
 
+# lab_add_streams: hs_send, and what is appended to the initrd of guests that run hs_receive. Once;
+# after lab_add_network. Needs annulus.sh.
+lab_add_streams() {
+  local root=$LAB_WORK/l1-streams
+  [[ ! -e $LAB/network/streams ]] || return 0
+  ensure_stream_programs
+  make_guest_streams "$LAB/network/streams"
+  ln -s "$STREAM_PROGRAMS/hs_send" "$LAB/network/hs_send"
+  [[ $(lab_where) == nested ]] || return 0
+  mkdir -p "$root/lab/network"
+  cp "$LAB/network/streams" "$root/lab/network/"
+  add_program "$root" "$STREAM_PROGRAMS/hs_send" lab/network/hs_send
+  pack_initramfs "$root" "$LAB_WORK/l1-streams.cpio"
+  rm -rf "$root"
+}
+
 # What is appended to L1 for it.
 pack_l1_network() {
   local root=$LAB_WORK/l1-network program
@@ -163,6 +189,7 @@ l1_command() {
 lab_run_jobs() {
   local job tag scenario vmm
   ! needs_network "$@" || lab_add_network
+  ! needs_streams "$@" || lab_add_streams
   if [[ $(lab_where) == nested ]]; then
     run_nested "$@"
     return
@@ -210,6 +237,7 @@ run_l1() {
   pack_initramfs "$overlay" "$LAB_WORK/jobs.cpio"
   local parts=("$LAB_WORK/l1.cpio" "$LAB_WORK/jobs.cpio")
   ! needs_network "$@" || parts+=("$LAB_WORK/l1-network.cpio")
+  ! needs_streams "$@" || parts+=("$LAB_WORK/l1-streams.cpio")
   cat "${parts[@]}" >"$LAB_WORK/l1.image"
   for job in "$@"; do
     tag=${job%% *}
@@ -277,7 +305,8 @@ lab_interactive() {
   cp "$LAB_WORK/l1.cpio" "$LAB_WORK/l1.image"
   if [[ $1 == --l1 ]]; then
     lab_add_network
-    cat "$LAB_WORK/l1-network.cpio" >>"$LAB_WORK/l1.image"
+    lab_add_streams
+    cat "$LAB_WORK"/l1-{network,streams}.cpio >>"$LAB_WORK/l1.image"
     l1_command "quiet lab.mode=shell"
   else
     l1_command "quiet lab.mode=guest lab.scenario=$1 ${LAB_CPUS:+lab.cpus=$LAB_CPUS} ${LAB_MEMORY:+lab.memory=$LAB_MEMORY}"

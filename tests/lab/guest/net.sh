@@ -126,6 +126,22 @@ check_file() {
   rm /tmp/file
 }
 
+# check_stream METHOD "RECEIVER_OPTIONS" OPTION...: that hs_receive gets a stream with these options.
+# The card is without a driver then.
+check_stream() {
+  stream_method=$1 stream_receiver=$2
+  shift 2
+  l1 start_stream "$@"
+  # shellcheck disable=SC2086  # Options are words.
+  if stream_said=$(timeout 90 /net/hs_receive --method "$stream_method" $stream_receiver "$@" 2>&1); then
+    echo "lab: ok $stream_said"
+    check "hs_send $*" "$(l1 stream_sent | sed 's/.*: //')" PASS
+  else
+    fail "stream $*: $stream_said"
+    l1 stop_stream
+  fi
+}
+
 # What every card does, whatever its transport and ring.
 check_network() {
   configure_card
