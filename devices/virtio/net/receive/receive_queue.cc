@@ -280,7 +280,7 @@ SplitDecision ReceiveQueue::Decide(Queue& queue) {
   SplitDecision decision = splitter_.Decide(frame_, window_);
   if (ABSL_PREDICT_FALSE(decision.verdict ==
                          SplitDecision::Verdict::kNoSpace) &&
-      window_.mergeable() && window_.Fill(queue) != 0) {
+      window_.wants_more() && window_.Fill(queue) != 0) {
     decision = splitter_.Decide(frame_, window_);
   }
   return decision;
