@@ -10,11 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "devices/virtio/net/backend/frame_copy.h"
+#include "devices/virtio/net/frame_format.h"
 
 namespace annulus::virtio {
 namespace {
-
-constexpr size_t kEthernetHeaderBytes = 14;
 
 TransferStatus Failure(int error) {
   switch (error) {

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/spec/net.h"
 
 namespace annulus::virtio {
 namespace {
 
-constexpr size_t kEthernetHeaderBytes = 14;
 constexpr MacAddress kBroadcast = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 }  // namespace

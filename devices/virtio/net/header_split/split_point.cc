@@ -6,32 +6,13 @@
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "base/check.h"
+#include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/spec/net.h"
 #include "devices/virtio/spec/net_header_split.h"
 
 namespace annulus::virtio {
 namespace {
 
-constexpr size_t kEtherTypeOffset = 12;
-constexpr size_t kEthernetBytes = 14;
-constexpr size_t kVlanTagBytes = 4;
-constexpr int kMaxVlanTags = 2;
-
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeVlan = 0x8100;         // IEEE 802.1Q
-constexpr uint16_t kEtherTypeServiceVlan = 0x88a8;  // IEEE 802.1ad
-constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
-
-// IANA's "Protocol Numbers".
-constexpr uint8_t kHopByHop = 0;
-constexpr uint8_t kTcp = 6;
-constexpr uint8_t kUdp = 17;
-constexpr uint8_t kRouting = 43;
-constexpr uint8_t kAuthentication = 51;
-constexpr uint8_t kDestinationOptions = 60;
-
-constexpr size_t kIpv4Bytes = 20;
-constexpr size_t kIpv6Bytes = 40;
 constexpr int kMaxExtensionHeaders = 8;
 constexpr size_t kTcpBytes = 20;
 constexpr size_t kUdpBytes = 8;
@@ -93,7 +74,7 @@ class Walk {
 };
 
 void Walk::Ethernet() {
-  if (!Has(kEthernetBytes)) return;
+  if (!Has(kEthernetHeaderBytes)) return;
   size_t offset = kEtherTypeOffset;
   uint16_t type = BigEndian16(offset);
   for (int tags = 0; ABSL_PREDICT_FALSE(type == kEtherTypeVlan ||
@@ -117,7 +98,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Walk::Transport(size_t offset,
                                                          uint64_t addresses) {
   size_t end = offset + kUdpBytes;
   uint64_t type = ipv6 ? kSplitUdp6 : kSplitUdp4;
-  if (protocol == kTcp) {
+  if (protocol == kIpTcp) {
     if (!Has(offset + kTcpBytes)) return;
     const size_t header_bytes = size_t{4} * (bytes_[offset + 12] >> 4);
     if (header_bytes < kTcpBytes) return;
@@ -144,52 +125,47 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Walk::Transport(size_t offset,
 
 // RFC 791.
 void Walk::Ipv4(size_t offset) {
-  if (!Has(offset + kIpv4Bytes)) return;
+  if (!Has(offset + kIpv4HeaderBytes)) return;
   const uint8_t* const ip = bytes_ + offset;
   const size_t header_bytes = size_t{4} * (ip[0] & 0xf);
-  if (ip[0] >> 4 != 4 || header_bytes < kIpv4Bytes) return;
+  if (ip[0] >> 4 != 4 || header_bytes < kIpv4HeaderBytes) return;
   const uint8_t protocol = ip[9];
   point_.flow |= protocol;
-  constexpr uint16_t kMoreFragmentsOrOffset = 0x3fff;
-  if ((BigEndian16(offset + 6) & kMoreFragmentsOrOffset) != 0) return;
+  if ((BigEndian16(offset + 6) & kIpv4MoreFragmentsOrOffset) != 0) return;
   // Padded. A length that has not even room for the header comes to that, too:
   // a longer frame goes on behind it, a shorter one has no payload.
   if (offset + BigEndian16(offset + 2) < frame_bytes_) return;
-  if (protocol != kTcp && protocol != kUdp) return;
+  if (protocol != kIpTcp && protocol != kIpUdp) return;
   Transport(offset + header_bytes, protocol, /*ipv6=*/false,
             Load<uint64_t>(ip + 12));
 }
 
 // RFC 8200.
 void Walk::Ipv6(size_t offset) {
-  if (!Has(offset + kIpv6Bytes)) return;
+  if (!Has(offset + kIpv6HeaderBytes)) return;
   const uint8_t* const ip = bytes_ + offset;
   if (ip[0] >> 4 != 6) return;
   uint8_t next = ip[6];
   point_.flow |= next;
   // 0: a jumbogram (RFC 2675), which ends where the frame does.
   const size_t length = BigEndian16(offset + 4);
-  if (length != 0 && offset + kIpv6Bytes + length < frame_bytes_) return;
+  if (length != 0 && offset + kIpv6HeaderBytes + length < frame_bytes_) return;
   // By no two distances that differ by whole bytes: bytes of addresses are
   // alike.
   const uint64_t addresses = Load<uint64_t>(ip + 8) ^
                              std::rotl(Load<uint64_t>(ip + 16), 17) ^
                              std::rotl(Load<uint64_t>(ip + 24), 35) ^
                              std::rotl(Load<uint64_t>(ip + 32), 53);
-  size_t here = offset + kIpv6Bytes;
-  for (int headers = 0; next != kTcp && next != kUdp; ++headers) {
-    if (next != kHopByHop && next != kRouting && next != kDestinationOptions &&
-        next != kAuthentication) {
+  size_t here = offset + kIpv6HeaderBytes;
+  for (int headers = 0; next != kIpTcp && next != kIpUdp; ++headers) {
+    if (next != kIpHopByHop && next != kIpRouting &&
+        next != kIpDestinationOptions && next != kIpAuthentication) {
       return;  // A fragment, encrypted, or of no interest.
     }
     if (headers == kMaxExtensionHeaders || !Has(here + 2)) return;
-    const size_t length_field = bytes_[here + 1];
     const uint8_t kind = next;
     next = bytes_[here];
-    // RFC 4302 §2.2 counts words of 4 bytes, less 2; the others words of 8,
-    // less 1.
-    here += kind == kAuthentication ? 4 * (length_field + 2)
-                                    : 8 * (length_field + 1);
+    here += Ipv6ExtensionBytes(kind, bytes_[here + 1]);
   }
   Transport(here, next, /*ipv6=*/true, addresses);
 }

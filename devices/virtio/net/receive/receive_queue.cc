@@ -10,14 +10,13 @@
 #include "absl/base/optimization.h"
 #include "base/clock.h"
 #include "devices/virtio/net/control/net_settings.h"
+#include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/net/header_split/header_queue.h"
 #include "devices/virtio/net/header_split/placement.h"
 #include "devices/virtio/net/steering/flow_key.h"
 
 namespace annulus::virtio {
 namespace {
-
-constexpr uint32_t kEthernetHeaderBytes = 14;
 
 // For the driver: nothing is to be done, and num_buffers is 1.
 constexpr std::array<uint8_t, kNetHeaderBytes> kPlainHeader = {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "devices/virtio/net/header_split/split_frame.h"
 #include "devices/virtio/net/net_header.h"
 #include "devices/virtio/net/scripted_backend.h"
 #include "devices/virtio/net/steering/test_frame.h"
@@ -73,13 +74,7 @@ inline std::string MakeFrame(const FrameSpec& spec) {
   uint8_t next = spec.udp ? kTypeUdp : kTypeTcp;
   if (spec.ipv6) {
     for (size_t i = spec.extensions.size(); i-- > 0;) {
-      const size_t bytes = 8 * (i % 3 + 1);
-      FrameBytes header(bytes, 0);
-      header[0] = next;
-      // AH counts in another way (RFC 4302).
-      header[1] = static_cast<uint8_t>(
-          spec.extensions[i] == 51 ? bytes / 4 - 2 : bytes / 8 - 1);
-      packet = Joined({header, packet});
+      packet = Extension(spec.extensions[i], next, 8 * (i % 3 + 1), packet);
       next = spec.extensions[i];
     }
     const size_t length = packet.size() > 0xffff ? 0 : packet.size();

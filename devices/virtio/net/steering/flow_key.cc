@@ -2,34 +2,13 @@
 
 #include <algorithm>
 
+#include "devices/virtio/net/frame_format.h"
+
 namespace annulus::virtio {
 namespace {
 
 using Bytes = absl::Span<const uint8_t>;
 
-constexpr size_t kEtherTypeOffset = 12;
-constexpr size_t kVlanTagBytes = 4;
-constexpr int kMaxVlanTags = 2;
-
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeVlan = 0x8100;         // IEEE 802.1Q
-constexpr uint16_t kEtherTypeServiceVlan = 0x88a8;  // IEEE 802.1ad
-constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
-
-// IANA's "Protocol Numbers", and among them "IPv6 Extension Header Types".
-constexpr uint8_t kHopByHop = 0;
-constexpr uint8_t kTcp = 6;
-constexpr uint8_t kUdp = 17;
-constexpr uint8_t kRouting = 43;
-constexpr uint8_t kFragment = 44;
-constexpr uint8_t kAuthentication = 51;
-constexpr uint8_t kDestinationOptions = 60;
-constexpr uint8_t kMobility = 135;
-constexpr uint8_t kHostIdentity = 139;
-constexpr uint8_t kShim6 = 140;
-
-constexpr size_t kIpv4HeaderBytes = 20;
-constexpr size_t kIpv6HeaderBytes = 40;
 constexpr size_t kIpv6AddressBytes = 16;
 constexpr size_t kPortBytes = 4;  // Both.
 
@@ -45,10 +24,10 @@ Bytes CutTo(Bytes packet, size_t length) {
 
 void ParseTransport(Bytes packet, size_t offset, uint8_t protocol,
                     FlowKey& key) {
-  if (protocol != kTcp && protocol != kUdp) return;
+  if (protocol != kIpTcp && protocol != kIpUdp) return;
   if (offset + kPortBytes > packet.size()) return;
   key.transport =
-      protocol == kTcp ? FlowKey::Transport::kTcp : FlowKey::Transport::kUdp;
+      protocol == kIpTcp ? FlowKey::Transport::kTcp : FlowKey::Transport::kUdp;
   const Bytes ports = packet.subspan(offset, kPortBytes);
   std::copy(ports.begin(), ports.end(),
             key.input.begin() + key.address_bytes());
@@ -66,8 +45,7 @@ void ParseIpv4(Bytes packet, FlowKey& key) {
   key.network = FlowKey::Network::kIpv4;
   const Bytes addresses = packet.subspan(12, 8);
   std::copy(addresses.begin(), addresses.end(), key.input.begin());
-  constexpr uint16_t kMoreFragmentsOrOffset = 0x3fff;
-  if ((BigEndian16(packet, 6) & kMoreFragmentsOrOffset) != 0) return;
+  if ((BigEndian16(packet, 6) & kIpv4MoreFragmentsOrOffset) != 0) return;
   ParseTransport(CutTo(packet, BigEndian16(packet, 2)), header_bytes, packet[9],
                  key);
 }
@@ -108,14 +86,14 @@ void ParseRouting(Bytes header, FlowKey& key) {
 
 bool IsExtensionHeader(uint8_t protocol) {
   switch (protocol) {
-    case kHopByHop:
-    case kRouting:
-    case kFragment:
-    case kAuthentication:
-    case kDestinationOptions:
-    case kMobility:
-    case kHostIdentity:
-    case kShim6:
+    case kIpHopByHop:
+    case kIpRouting:
+    case kIpFragment:
+    case kIpAuthentication:
+    case kIpDestinationOptions:
+    case kIpMobility:
+    case kIpHostIdentity:
+    case kIpShim6:
       return true;
     default:
       return false;
@@ -123,9 +101,8 @@ bool IsExtensionHeader(uint8_t protocol) {
 }
 
 size_t ExtensionHeaderBytes(uint8_t protocol, uint8_t length) {
-  if (protocol == kFragment) return 8;
-  if (protocol == kAuthentication) return size_t{4} * (length + 2);
-  return size_t{8} * (length + 1);
+  if (protocol == kIpFragment) return 8;
+  return Ipv6ExtensionBytes(protocol, length);
 }
 
 // RFC 8200.
@@ -147,9 +124,9 @@ void ParseIpv6(Bytes packet, FlowKey& key) {
     const size_t bytes = ExtensionHeaderBytes(next, packet[offset + 1]);
     const Bytes header = CutTo(packet.subspan(offset), bytes);
     constexpr uint16_t kOffsetOrMoreFragments = 0xfff9;
-    if (next == kDestinationOptions) ParseHomeAddress(header, key);
-    if (next == kRouting) ParseRouting(header, key);
-    if (next == kFragment &&
+    if (next == kIpDestinationOptions) ParseHomeAddress(header, key);
+    if (next == kIpRouting) ParseRouting(header, key);
+    if (next == kIpFragment &&
         (BigEndian16(header, 2) & kOffsetOrMoreFragments) != 0) {
       return;
     }

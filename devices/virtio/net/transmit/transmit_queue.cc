@@ -7,15 +7,10 @@
 
 #include "absl/base/optimization.h"
 #include "base/check.h"
+#include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 
 namespace annulus::virtio {
-namespace {
-
-constexpr uint32_t kEthernetHeaderBytes = 14;
-
-}  // namespace
-
 TransmitQueue::TransmitQueue(NetBackendQueue& backend,
                              const NetOptions& options, QueueCounters& counters)
     : backend_(backend),
