@@ -15,15 +15,19 @@ namespace annulus::virtio {
 // Copies between the vectors of a frame and contiguous memory of ours, for the
 // backends that keep frames. Each byte of guest memory is touched once.
 
-// Hot. The first `size` bytes of `vectors`, at most as many as they have.
-// Returns how many.
+// Hot. `size` bytes of `vectors` from their byte `skip` on, at most as many as
+// they have. Returns how many.
 inline size_t GatherFrame(absl::Span<const iovec> vectors, uint8_t* to,
-                          size_t size) {
+                          size_t size, size_t skip = 0) {
   size_t done = 0;
   for (const iovec& vector : vectors) {
     if (done == size) break;
-    const size_t part = std::min(vector.iov_len, size - done);
-    std::memcpy(to + done, vector.iov_base, part);
+    const size_t skipped = std::min(skip, vector.iov_len);
+    skip -= skipped;
+    const size_t part = std::min(vector.iov_len - skipped, size - done);
+    if (part == 0) continue;
+    std::memcpy(to + done,
+                static_cast<const uint8_t*>(vector.iov_base) + skipped, part);
     done += part;
   }
   return done;

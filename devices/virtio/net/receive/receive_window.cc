@@ -30,7 +30,7 @@ ReceiveWindow::ReceiveWindow(uint16_t max_queue_size,
       whole_overflow_{header_, overflow_} {}
 
 void ReceiveWindow::Restart(uint32_t header_bytes, bool mergeable) {
-  ANNULUS_DCHECK(header_bytes <= kMaxDriverHeader);
+  ANNULUS_DCHECK(header_bytes <= kMaxDriverHeaderBytes);
   batch_.Abandon();
   header_bytes_ = header_bytes;
   header_buffer_bytes_ = 0;
@@ -108,28 +108,29 @@ absl::Span<const iovec> ReceiveWindow::BehindHeader(absl::Span<uint8_t> aside) {
   return vectors;
 }
 
-absl::Span<const iovec> ReceiveWindow::BehindElement(
-    absl::Span<uint8_t> aside) {
+// Behind the bytes aside, vectors of a row from `skip` on, up to `limit`.
+absl::Span<const iovec> ReceiveWindow::Aside(VectorRow& row,
+                                             absl::Span<uint8_t> aside,
+                                             size_t skip, size_t limit) {
   const absl::Span<const iovec> vectors =
-      row_.Offer({header_, VectorOf(aside)}, 1, first_vectors(), overflow_);
-  offered_ = row_.offered() + aside.size();
+      row.Offer({header_, VectorOf(aside)}, skip, limit, overflow_);
+  offered_ = row.offered() + aside.size();
   return vectors;
 }
 
+absl::Span<const iovec> ReceiveWindow::BehindElement(
+    absl::Span<uint8_t> aside) {
+  return Aside(row_, aside, 1, first_vectors());
+}
+
 absl::Span<const iovec> ReceiveWindow::BehindBuffer(absl::Span<uint8_t> aside) {
-  const absl::Span<const iovec> vectors = row_.Offer(
-      {header_, VectorOf(aside)}, first_vectors(), row_.size(), overflow_);
-  offered_ = row_.offered() + aside.size();
-  return vectors;
+  return Aside(row_, aside, first_vectors(), row_.size());
 }
 
 absl::Span<const iovec> ReceiveWindow::InDataBuffers(
     absl::Span<uint8_t> aside) {
   ANNULUS_DCHECK(IsHeaderBuffer(front()));
-  const absl::Span<const iovec> vectors = data_row_.Offer(
-      {header_, VectorOf(aside)}, 0, data_row_.size(), overflow_);
-  offered_ = data_row_.offered() + aside.size();
-  return vectors;
+  return Aside(data_row_, aside, 0, data_row_.size());
 }
 
 // Calls copy(span, offset in it, bytes, how many were before).

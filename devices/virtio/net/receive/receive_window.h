@@ -10,6 +10,7 @@
 #include "absl/base/optimization.h"
 #include "absl/types/span.h"
 #include "base/check.h"
+#include "devices/virtio/net/net_header.h"
 #include "devices/virtio/net/receive/vector_row.h"
 #include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
@@ -26,8 +27,7 @@ namespace annulus::virtio {
 // with the overflow, which takes what has no room in the buffers, so that no
 // frame is ever cut off. Between them, a frame as it is:
 //
-//     | header | buffer 0 behind the driver's header | buffer 1 | ... |
-//     overflow |
+//   - | header | buffer 0 behind the driver's header | ... | overflow |
 //
 // and where it is to be split (docs/header_split.md), its first bytes aside, in
 // memory of the device, and the rest where its payload is to be:
@@ -95,7 +95,8 @@ class ReceiveWindow {
   // size and wherever its header goes.
   bool wants_more() {
     return empty() ||
-           (mergeable_ && data_bytes() < kNetMaxFrameBytes + kMaxDriverHeader +
+           (mergeable_ && data_bytes() < kNetMaxFrameBytes +
+                                             kMaxDriverHeaderBytes +
                                              front().writable_bytes());
   }
 
@@ -158,9 +159,6 @@ class ReceiveWindow {
   }
 
  private:
-  // The longest one, rounded up.
-  static constexpr uint64_t kMaxDriverHeader = 64;
-
   static iovec Rest(const memory::GuestSpan& span, size_t bytes) {
     return span.Subspan(bytes, span.size() - bytes).AsIovec();
   }
@@ -179,6 +177,8 @@ class ReceiveWindow {
     memory::GuestSpan rest;
   };
   Cut CutHeader();
+  absl::Span<const iovec> Aside(VectorRow& row, absl::Span<uint8_t> aside,
+                                size_t skip, size_t limit);
   ABSL_ATTRIBUTE_COLD absl::Span<const iovec> WholeSlow();
   ABSL_ATTRIBUTE_COLD void CopyInSlow(const Place& place,
                                       absl::Span<const uint8_t> bytes);

@@ -50,17 +50,9 @@ absl::Span<const uint8_t> ReceivedFrame::Prefix(absl::Span<const iovec> vectors,
   const size_t wanted = std::min<size_t>(count, bytes_);
   if (where_ != Where::kPrivate && prefix_bytes_ < wanted) {
     // What is there already stays as it was looked at.
-    size_t skip = prefix_bytes_;
-    for (const iovec& vector : vectors) {
-      if (prefix_bytes_ == wanted) break;
-      const size_t skipped = std::min(skip, vector.iov_len);
-      skip -= skipped;
-      const size_t here =
-          std::min(vector.iov_len - skipped, wanted - prefix_bytes_);
-      std::memcpy(aside_.get() + prefix_bytes_,
-                  static_cast<const uint8_t*>(vector.iov_base) + skipped, here);
-      prefix_bytes_ += static_cast<uint32_t>(here);
-    }
+    prefix_bytes_ += static_cast<uint32_t>(
+        GatherFrame(vectors, aside_.get() + prefix_bytes_,
+                    wanted - prefix_bytes_, /*skip=*/prefix_bytes_));
   }
   return KnownPrefix().first(wanted);
 }

@@ -23,7 +23,7 @@ namespace annulus::virtio {
 //
 //   frame.ReadWhole(window)  or ReadAside(..), ReadPrivately(..)
 //   ... the backend fills the vectors ...
-//   frame.Received(vectors, bytes, window)
+//   frame.Received(bytes, window)
 //   ... FinishWhole(window) or FinishSplit(window, ..) ...
 //   frame.Forget()
 //
@@ -58,7 +58,7 @@ class ReceivedFrame {
                                     uint32_t aside);
   absl::Span<const iovec> ReadPrivately(ReceiveWindow& window);
 
-  // Hot. `vectors` are those of the last read, without the header.
+  // Hot. So much has come into the vectors of the last read.
   // REQUIRES: 0 < bytes <= kNetMaxFrameBytes.
   void Received(uint32_t bytes, const ReceiveWindow& window) {
     ANNULUS_DCHECK(bytes != 0 && bytes <= kNetMaxFrameBytes);
@@ -77,8 +77,9 @@ class ReceivedFrame {
   bool empty() const { return bytes_ == 0; }
 
   // Hot. The first `count` bytes, or all if there are fewer, in memory of the
-  // device. `vectors` as above, while they are valid. Valid until the next
-  // call. REQUIRES: count <= kMaxSplitHeaderBytes.
+  // device. `vectors` are those of the last read without the header, while they
+  // are valid. Valid until the next call. REQUIRES: count <=
+  // kMaxSplitHeaderBytes.
   absl::Span<const uint8_t> Prefix(absl::Span<const iovec> vectors,
                                    size_t count);
 
