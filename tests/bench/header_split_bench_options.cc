@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "devices/virtio/driver/header_split_receiver.h"
 #include "tests/bench/header_split_bench_application.h"
+#include "tests/bench/number.h"
 
 namespace annulus::bench {
 namespace {
@@ -54,15 +55,7 @@ constexpr Method kMethods[] = {
 }
 
 uint64_t Number(const char* text, uint64_t least, uint64_t most) {
-  char* end;
-  const uint64_t value = std::strtoull(text, &end, 10);
-  if (*end != 0 || value < least || value > most) {
-    std::fprintf(stderr, "header_split_bench: %s is not from %llu to %llu\n",
-                 text, static_cast<unsigned long long>(least),
-                 static_cast<unsigned long long>(most));
-    std::exit(2);
-  }
-  return value;
+  return bench::Number("header_split_bench", text, least, most);
 }
 
 // The index of `text` in `names`, or the end of the program.

@@ -37,6 +37,7 @@
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
+#include "tests/bench/number.h"
 
 namespace annulus::bench {
 namespace {
@@ -256,15 +257,7 @@ void Run(const Options& options) {
 }
 
 uint64_t Number(const char* text, uint64_t least, uint64_t most) {
-  char* end;
-  const uint64_t value = std::strtoull(text, &end, 10);
-  if (*end != 0 || value < least || value > most) {
-    std::fprintf(stderr, "net_bench: %s is not a number from %llu to %llu\n",
-                 text, static_cast<unsigned long long>(least),
-                 static_cast<unsigned long long>(most));
-    std::exit(2);
-  }
-  return value;
+  return bench::Number("net_bench", text, least, most);
 }
 
 Options Parse(int argc, char** argv) {
