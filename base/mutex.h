@@ -14,8 +14,10 @@ namespace annulus {
 // ThreadSanitizer, which therefore does not see absl::Mutex synchronize and
 // reports every field that it guards. pthread mutexes it does see.
 //
-// Never taken on the path of a packet, but for frames that receive-side scaling
-// moves to another queue; see ARCHITECTURE.md "Threads".
+// Never taken on the path of a network packet, but for frames that receive-side
+// scaling moves to another queue. Packets of sockets take one for the moment in
+// which they find and change their connection, which two workers share; nobody
+// holds it over a system call. See ARCHITECTURE.md.
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
