@@ -35,6 +35,11 @@ class PacketPayload {
     return PacketPayload(elements_, begin_ + count, size_ - count);
   }
 
+  // Only these. REQUIRES: it has as many.
+  PacketPayload First(size_t count) const {
+    return PacketPayload(elements_, begin_, count);
+  }
+
   // Hot. Fills `vectors` from its first byte on, for sendmsg(2). Returns how
   // many it took; they may cover less than all of it, if there are too few.
   size_t Vectors(absl::Span<iovec> vectors) const;
