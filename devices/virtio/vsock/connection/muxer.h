@@ -52,7 +52,9 @@ class Muxer {
   virtual void Start(const FeatureSet& negotiated) = 0;
 
   // A device reset: the guest has forgotten all connections, so their sockets
-  // are closed. Callers that have not been offered to the guest yet stay.
+  // are closed: at once, or when their programs have read what the guest had
+  // sent, say as it shut down. Callers that have not been offered to the guest
+  // yet stay.
   virtual void Reset() = 0;
 
   // The guest is told of a TRANSPORT_RESET, after which it has no connections
@@ -69,11 +71,12 @@ class Muxer {
 
   // Readable when PollHost() has something to do.
   virtual int fd() const = 0;
-  // By when PollHost() is to be called in any case.
+  // By when PollHost() is to be called in any case; INT64_MAX: never.
   virtual int64_t deadline_ns() const = 0;
 
   // Never blocks. Accepts callers, notes which sockets can be read, writes what
-  // waits for those that can be written, and ends what took too long.
+  // waits for those that can be written, and ends what took too long. `now_ns`
+  // is the time of base/clock.h.
   virtual void PollHost(int64_t now_ns) = 0;
 
   // Hot. Sends packets to the guest, a bounded number of them.
