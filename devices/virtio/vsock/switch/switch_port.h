@@ -44,7 +44,8 @@ class SwitchPort {
   virtual bool SendDatagram(const PacketHeader& header,
                             const PacketPayload& payload) = 0;
 
-  // Readable when Poll() or Deliver() has something to do.
+  // Readable when Poll() or Deliver() has something to do; not for packets that
+  // wait since Deliver() found no room for them.
   virtual int fd() const = 0;
   // Never blocks. Takes packets from, and gives them to, other processes.
   virtual void Poll() = 0;
