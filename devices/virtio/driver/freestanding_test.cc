@@ -12,9 +12,15 @@
 #include "devices/virtio/driver/receive_pool.h"
 #include "devices/virtio/driver/received_packet.h"
 #include "devices/virtio/driver/split_driver.h"
+#include "devices/virtio/driver/vsock_connection.h"
+#include "devices/virtio/driver/vsock_endpoint.h"
+#include "devices/virtio/driver/vsock_packet.h"
+#include "devices/virtio/driver/vsock_receiver.h"
+#include "devices/virtio/driver/vsock_transmitter.h"
 #include "devices/virtio/spec/net_header_split.h"
 #include "devices/virtio/spec/packed_ring.h"
 #include "devices/virtio/spec/split_ring.h"
+#include "devices/virtio/spec/vsock.h"
 
 namespace annulus::virtio {
 namespace {
@@ -130,14 +136,87 @@ int RunReceiver() {
   return tail == 2 && kCommand.bytes[0] == 0x81 ? 0 : __LINE__;
 }
 
+struct Program {
+  bool Accepts(const VsockHeader&) { return true; }
+  void Connected(VsockConnection&) { ++connected; }
+  void Data(VsockConnection&, const uint8_t*, uint32_t) {}
+  void Received(VsockConnection&, const VsockHeader&) {}
+  void Credit(VsockConnection&) {}
+  void Shutdown(VsockConnection&) {}
+  void Closed(VsockConnection&) {}
+  int connected = 0;
+};
+
+alignas(16) PackedDescriptor transmit_ring[kSize];
+alignas(4) PackedEventSuppression transmit_event;
+alignas(4) PackedEventSuppression transmit_device_event;
+DriverSlot transmit_slots[kSize];
+uint32_t free_packets[kPages];
+uint32_t receive_in_flight[kSize];
+uint16_t transmit_in_flight[kSize];
+VsockPart parts[kSize];
+VsockConnection connections[2];
+uint32_t connection_slots[2];
+
+// The host calls.
+int RunEndpoint() {
+  PackedDriver rx({.ring = packed_ring,
+                   .driver_event = &driver_event,
+                   .device_event = &device_event,
+                   .size = kSize,
+                   .slots = slots});
+  PackedDriver tx({.ring = transmit_ring,
+                   .driver_event = &transmit_event,
+                   .device_event = &transmit_device_event,
+                   .size = kSize,
+                   .slots = transmit_slots});
+  ReceivePool receive({.host = pages[0],
+                       .addr = 0x1000,
+                       .bytes = 2048,
+                       .stride = 2048,
+                       .count = 2,
+                       .free = free_pages});
+  ReceivePool transmit({.host = pages[1],
+                        .addr = 0x2000,
+                        .bytes = 2048,
+                        .stride = 2048,
+                        .count = 2,
+                        .free = free_packets});
+  VsockReceiver<PackedDriver> receiver(rx, {.mergeable = true,
+                                            .buffers = &receive,
+                                            .in_flight = receive_in_flight,
+                                            .parts = parts});
+  VsockTransmitter<PackedDriver> transmitter(tx,
+                                             {.mergeable = true,
+                                              .buffers = &transmit,
+                                              .in_flight = transmit_in_flight});
+  VsockConnectionTable table(connections, 2, connection_slots, 2);
+  Program program;
+  VsockEndpoint<PackedDriver, Program> endpoint(
+      {.cid = 3, .connections = &table}, receiver, transmitter, program);
+  if (receiver.Post() != 2) return __LINE__;
+  WriteVsockHeader({.src_cid = 2,
+                    .dst_cid = 3,
+                    .type = kVsockTypeStream,
+                    .op = kVsockOpRequest},
+                   true, pages[0]);
+  pages[0][kVsockHeaderNumBuffers] = 1;
+  packed_ring[0].len = kVsockMergeableHeaderBytes;
+  packed_ring[0].flags = kPackedDescAvail | kPackedDescUsed | kPackedDescWrite;
+  if (!endpoint.Poll(1) || program.connected != 1) return __LINE__;
+  return transmit_ring[0].len == kVsockMergeableHeaderBytes ? 0 : __LINE__;
+}
+
 }  // namespace
 }  // namespace annulus::virtio
 
-// Exit codes have 8 bits, so a line above 255 would be cut; there is none.
+// Exit codes have 8 bits: of a line above 255, what is left of it.
 // extern "C": to a freestanding compiler main() is a function like any other.
 extern "C" int main() {
   const int packed = annulus::virtio::RunPacked();
   if (packed != 0) return packed;
   const int split = annulus::virtio::RunSplit();
-  return split != 0 ? split : annulus::virtio::RunReceiver();
+  if (split != 0) return split;
+  const int receiver = annulus::virtio::RunReceiver();
+  return receiver != 0 ? receiver : annulus::virtio::RunEndpoint();
 }
