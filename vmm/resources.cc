@@ -95,6 +95,10 @@ absl::StatusOr<Resources> OpenResources(const VmConfig& config) {
                              OpenNetResources(card(i), config.net[i]));
     resources.net.push_back(std::move(net));
   }
+  if (config.vsock.has_value()) {
+    ANNULUS_ASSIGN_OR_RETURN(resources.vsock,
+                             OpenVsockResources(*config.vsock));
+  }
   ANNULUS_RETURN_IF_ERROR(OpenConsole(config.console, resources));
   for (size_t i = 0; i < config.net.size(); ++i) {
     ANNULUS_RETURN_IF_ERROR(OpenPcap(card(i), config.net[i], resources.net[i]));

@@ -1,6 +1,7 @@
 #ifndef VMM_RESOURCES_H_
 #define VMM_RESOURCES_H_
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -8,6 +9,7 @@
 #include "base/unique_fd.h"
 #include "vmm/config/vm_config.h"
 #include "vmm/net_resources.h"
+#include "vmm/vsock_resources.h"
 
 namespace annulus {
 
@@ -26,14 +28,16 @@ struct Resources {
   UniqueFd console_in;   // Bytes for the guest's serial port; not valid: none.
   UniqueFd console_out;  // What the guest prints; not valid: dropped.
   std::vector<NetResources> net;  // One for each card, in order.
+  std::optional<VsockResources>
+      vsock;               // Of the socket device, if there is one.
   LogSink* log = nullptr;  // Outlives the Vmm. Null: log lines are dropped.
 };
 
 // Opens /dev/kvm and the files that `config` names; console_in and console_out
 // are duplicates of standard input and output for ConsoleConfig::kStdio. For
 // embedders that are not sandboxed. Network cards get their interfaces, sockets
-// and duplicates of descriptors. Console and pcap files are created, or
-// truncated, once all the others are open.
+// and duplicates of descriptors; the socket device binds its sockets. Console
+// and pcap files are created, or truncated, once all the others are open.
 // REQUIRES: `config` is valid.
 // Errors: the errno of what could not be opened, InvalidArgument for what is no
 //   regular file; the message names field, file and reason.

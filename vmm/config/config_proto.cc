@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/checked_math.h"
 #include "base/status_macros.h"
+#include "vmm/config/virtio_config_proto.h"
+#include "vmm/config/vsock_config_proto.h"
 
 namespace annulus {
 namespace {
@@ -72,33 +74,6 @@ absl::Status ReadConsole(const proto::ConsoleConfig& message,
       return absl::InvalidArgumentError(
           absl::StrCat("console.kind: ", static_cast<int>(message.kind()),
                        " is not one of STDIO, FILE, NULL"));
-  }
-}
-
-absl::Status ReadVirtio(const proto::VirtioConfig& message,
-                        VirtioConfig& virtio) {
-  if (message.has_packed()) virtio.packed = message.packed();
-  if (message.has_event_idx()) virtio.event_idx = message.event_idx();
-  if (message.has_indirect_desc()) {
-    virtio.indirect_desc = message.indirect_desc();
-  }
-  if (message.has_in_order()) virtio.in_order = message.in_order();
-  if (message.has_ring_reset()) virtio.ring_reset = message.ring_reset();
-  if (message.has_notification_data()) {
-    virtio.notification_data = message.notification_data();
-  }
-  if (!message.has_transport()) return absl::OkStatus();
-  switch (message.transport()) {
-    case proto::VirtioConfig::PCI:
-      virtio.transport = TransportKind::kPci;
-      return absl::OkStatus();
-    case proto::VirtioConfig::MMIO:
-      virtio.transport = TransportKind::kMmio;
-      return absl::OkStatus();
-    default:  // As above.
-      return absl::InvalidArgumentError(absl::StrCat(
-          "virtio.transport: ", static_cast<int>(message.transport()),
-          " is not one of PCI, MMIO"));
   }
 }
 
@@ -215,18 +190,6 @@ proto::ConsoleConfig::Kind ToProto(ConsoleConfig::Kind kind) {
   return proto::ConsoleConfig::STDIO;
 }
 
-void WriteVirtio(const VirtioConfig& virtio, proto::VirtioConfig& message) {
-  message.set_transport(virtio.transport == TransportKind::kPci
-                            ? proto::VirtioConfig::PCI
-                            : proto::VirtioConfig::MMIO);
-  message.set_packed(virtio.packed);
-  message.set_event_idx(virtio.event_idx);
-  message.set_indirect_desc(virtio.indirect_desc);
-  message.set_in_order(virtio.in_order);
-  message.set_ring_reset(virtio.ring_reset);
-  message.set_notification_data(virtio.notification_data);
-}
-
 proto::NetConfig::Backend ToProto(NetConfig::Backend backend) {
   switch (backend) {
     case NetConfig::Backend::kNone:
@@ -314,6 +277,14 @@ absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
           absl::StrCat("net[", config.net.size() - 1, "].", status.message()));
     }
   }
+  if (message.has_vsock()) {
+    const absl::Status status =
+        ReadVsock(message.vsock(), config.vsock.emplace());
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("vsock.", status.message()));
+    }
+  }
   return config;
 }
 
@@ -334,6 +305,9 @@ proto::VmConfig VmConfigToProto(const VmConfig& config) {
     WriteVirtio(rng.virtio, *message.add_rng()->mutable_virtio());
   }
   for (const NetConfig& net : config.net) WriteNet(net, *message.add_net());
+  if (config.vsock.has_value()) {
+    WriteVsock(*config.vsock, *message.mutable_vsock());
+  }
   return message;
 }
 

@@ -27,6 +27,7 @@ VmConfig DefaultWithLists() {
   config.net.resize(1);
   config.net[0].tap_fds = {0};
   config.net[0].disabled_features = {"csum"};
+  config.vsock.emplace().ports.resize(1);
   return config;
 }
 
@@ -105,7 +106,7 @@ TEST(ConfigProtoTest, DefaultConfigurationSetsEveryField) {
                 HasOther(owner, field))
         << field.full_name() << " is not written by VmConfigToProto";
   });
-  EXPECT_GE(leaves, 40);
+  EXPECT_GE(leaves, 60);
 }
 
 TEST(ConfigProtoTest, EveryFieldOfTheSchemaSurvivesTheStruct) {
@@ -146,7 +147,7 @@ TEST(ConfigProtoTest, EmptyMessageGivesTheDefaultsOfTheStruct) {
 TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   const VmConfig vm;
   [[maybe_unused]] const auto& [name, cpu, memory, boot, console, rng, net,
-                                debug_exit] = vm;
+                                vsock, debug_exit] = vm;
   [[maybe_unused]] const auto& [count, pinning] = cpu;
   [[maybe_unused]] const auto& [size_bytes, hugepages, prefault, shared] =
       memory;
@@ -171,11 +172,20 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
                                 split_feature, header_queue_feature,
                                 header_flag, split_class, header_queue_class] =
       header_split;
+  const VsockConfig sockets;
+  [[maybe_unused]] const auto& [vsock_virtio, cid, socket, socket_fd, ports,
+                                switch_directory, buf_alloc, max_connections,
+                                vsock_queue_size, connect_wait, listen_wait,
+                                close_wait, vsock_poll, seqpacket, mrg_rxbuf,
+                                dgram, mrg_rxbuf_feature, dgram_feature] =
+      sockets;
+  const VsockPortConfig mapped;
+  [[maybe_unused]] const auto& [port, direction, type, port_path, fd] = mapped;
 
   const auto fields = [](const Descriptor* type) {
     return type->field_count();
   };
-  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 8);
+  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 9);
   EXPECT_EQ(fields(proto::CpuConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
@@ -185,6 +195,8 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::NetConfig::descriptor()), 17);
   EXPECT_EQ(fields(proto::HeaderSplitConfig::descriptor()), 12);
   EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
+  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 18);
+  EXPECT_EQ(fields(proto::VsockPortConfig::descriptor()), 5);
 }
 
 TEST(ConfigProtoTest, SizeInMibThatOverflowsIsRefused) {

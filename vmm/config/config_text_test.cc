@@ -87,6 +87,33 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_EQ(config->net[1].backend, NetConfig::Backend::kPasst);
   EXPECT_EQ(config->net[1].passt, "passt.socket");
   EXPECT_EQ(config->net[2].tap_fds, (std::vector<uint32_t>{7, 8}));
+  ASSERT_TRUE(config->vsock.has_value());
+  const VsockConfig& vsock = *config->vsock;
+  EXPECT_EQ(vsock.virtio.transport, TransportKind::kMmio);
+  EXPECT_EQ(vsock.cid, 4294967294u);
+  EXPECT_EQ(vsock.socket, "vm.vsock");
+  EXPECT_EQ(vsock.socket_fd, 7u);
+  EXPECT_EQ(vsock.switch_directory, "switch");
+  EXPECT_EQ(vsock.buf_alloc, 1048576u);
+  EXPECT_EQ(vsock.max_connections, 100u);
+  EXPECT_EQ(vsock.queue_size, 1024u);
+  EXPECT_EQ(vsock.connect_wait_milliseconds, 1u);
+  EXPECT_EQ(vsock.listen_wait_milliseconds, 2u);
+  EXPECT_EQ(vsock.close_wait_milliseconds, 3u);
+  EXPECT_EQ(vsock.poll_microseconds, 4u);
+  EXPECT_FALSE(vsock.seqpacket);
+  EXPECT_TRUE(vsock.mrg_rxbuf);
+  EXPECT_TRUE(vsock.dgram);
+  EXPECT_EQ(vsock.mrg_rxbuf_feature, 50u);
+  EXPECT_EQ(vsock.dgram_feature, 51u);
+  ASSERT_EQ(vsock.ports.size(), 2u);
+  EXPECT_EQ(vsock.ports[0].port, 8080u);
+  EXPECT_EQ(vsock.ports[0].direction, VsockPortConfig::Direction::kToHost);
+  EXPECT_EQ(vsock.ports[0].type, VsockPortConfig::Type::kSeqpacket);
+  EXPECT_EQ(vsock.ports[0].path, "@web");
+  EXPECT_EQ(vsock.ports[1].direction, VsockPortConfig::Direction::kToGuest);
+  EXPECT_EQ(vsock.ports[1].type, VsockPortConfig::Type::kStream);
+  EXPECT_EQ(vsock.ports[1].fd, 9u);
 }
 
 TEST(ConfigTextTest, TextFormatSetsEveryField) {
@@ -121,7 +148,18 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
         }
       }
       net { backend: PASST passt: "passt.socket" }
-      net { backend: TAP tap_fds: [7, 8] })",
+      net { backend: TAP tap_fds: [7, 8] }
+      vsock {
+        virtio { transport: MMIO }
+        cid: 4294967294 socket: "vm.vsock" socket_fd: 7
+        ports { port: 8080 direction: TO_HOST type: SEQPACKET path: "@web" }
+        ports { port: 22 direction: TO_GUEST fd: 9 }
+        switch_directory: "switch" buf_alloc: 1048576 max_connections: 100
+        queue_size: 1024 connect_wait_milliseconds: 1
+        listen_wait_milliseconds: 2 close_wait_milliseconds: 3
+        poll_microseconds: 4 seqpacket: false mrg_rxbuf: true dgram: true
+        mrg_rxbuf_feature: 50 dgram_feature: 51
+      })",
                                  ConfigFormat::kTextProto, "F"));
 }
 
@@ -155,7 +193,20 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
                          "headerFlag": 64, "splitClass": 200,
                          "headerQueueClass": 201}},
         {"backend": "PASST", "passt": "passt.socket"},
-        {"backend": "TAP", "tap_fds": [7, 8]}]
+        {"backend": "TAP", "tap_fds": [7, 8]}],
+      "vsock": {
+        "virtio": {"transport": "MMIO"}, "cid": 4294967294,
+        "socket": "vm.vsock", "socketFd": 7,
+        "ports": [
+          {"port": 8080, "direction": "TO_HOST", "type": "SEQPACKET",
+           "path": "@web"},
+          {"port": 22, "direction": "TO_GUEST", "fd": 9}],
+        "switchDirectory": "switch", "bufAlloc": "1048576",
+        "maxConnections": 100, "queueSize": 1024,
+        "connectWaitMilliseconds": 1, "listenWaitMilliseconds": 2,
+        "closeWaitMilliseconds": 3, "pollMicroseconds": 4,
+        "seqpacket": false, "mrgRxbuf": true, "dgram": true,
+        "mrgRxbufFeature": 50, "dgramFeature": 51}
       })",
                                  ConfigFormat::kJson, "F"));
 }

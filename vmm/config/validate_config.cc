@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "vmm/config/field_checks.h"
 #include "vmm/config/validate_net_config.h"
+#include "vmm/config/validate_vsock_config.h"
 
 namespace annulus {
 namespace {
@@ -131,10 +132,14 @@ absl::Status ValidateMmio(const VmConfig& config) {
   for (const NetConfig& net : config.net) {
     if (net.virtio.transport == TransportKind::kMmio) ++mmio;
   }
+  const bool vsock = config.vsock.has_value() &&
+                     config.vsock->virtio.transport == TransportKind::kMmio;
+  if (vsock) ++mmio;
   if (mmio <= kMaxMmioDevices) return absl::OkStatus();
   return WrongField(
-      "net", absl::StrCat("with those of rng, ", mmio,
-                          " devices on MMIO are more than ", kMaxMmioDevices));
+      vsock ? "vsock" : "net",
+      absl::StrCat("with those of rng", vsock ? " and net, " : ", ", mmio,
+                   " devices on MMIO are more than ", kMaxMmioDevices));
 }
 
 }  // namespace
@@ -148,7 +153,9 @@ absl::Status ValidateVmConfig(const VmConfig& config) {
   ANNULUS_RETURN_IF_ERROR(ValidateRng(config.rng));
   // First: it bounds how many cards there are to look at.
   ANNULUS_RETURN_IF_ERROR(ValidateMmio(config));
-  return ValidateNetConfigs(config.net);
+  ANNULUS_RETURN_IF_ERROR(ValidateNetConfigs(config.net));
+  return config.vsock.has_value() ? ValidateVsockConfig(*config.vsock)
+                                  : absl::OkStatus();
 }
 
 }  // namespace annulus

@@ -182,9 +182,24 @@ TEST(ValidateConfigTest, NetworkCardsAreValidated) {
             "net[0].backend: is not given: TAP, PASST, LOOPBACK or NULL");
 }
 
+TEST(ValidateConfigTest, TheSocketDeviceIsValidated) {
+  EXPECT_EQ(ErrorAfter([](VmConfig& c) {
+              c.vsock.emplace().cid = 3;
+              c.vsock->socket = "s";
+            }),
+            "");
+  EXPECT_EQ(ErrorAfter([](VmConfig& c) { c.vsock.emplace().cid = 2; }),
+            "vsock.cid: 2 is the host; a guest's is 3 to 4294967294");
+}
+
 TEST(ValidateConfigTest, DevicesOfAllKindsShareTheWindowsOfMmio) {
-  const auto error = [](size_t rng, size_t net) {
+  const auto error = [](size_t rng, size_t net, bool vsock = false) {
     return ErrorAfter([=](VmConfig& c) {
+      if (vsock) {
+        c.vsock.emplace().cid = 3;
+        c.vsock->socket = "s";
+        c.vsock->virtio.transport = TransportKind::kMmio;
+      }
       c.rng.resize(rng);
       for (RngConfig& device : c.rng) {
         device.virtio.transport = TransportKind::kMmio;
@@ -199,6 +214,10 @@ TEST(ValidateConfigTest, DevicesOfAllKindsShareTheWindowsOfMmio) {
   EXPECT_EQ(error(4, 4), "");
   EXPECT_EQ(error(4, 5),
             "net: with those of rng, 9 devices on MMIO are more than 8");
+  EXPECT_EQ(error(4, 3, true), "");
+  EXPECT_EQ(error(4, 4, true),
+            "vsock: with those of rng and net, 9 devices on MMIO are more than "
+            "8");
 }
 
 }  // namespace

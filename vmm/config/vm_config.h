@@ -2,6 +2,7 @@
 #define VMM_CONFIG_VM_CONFIG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,41 @@ struct NetConfig {
   HeaderSplitConfig header_split;
 };
 
+// A port of a socket device with a socket of its own.
+struct VsockPortConfig {
+  enum class Direction : uint8_t { kNone, kToGuest, kToHost };
+  enum class Type : uint8_t { kStream, kSeqpacket };
+
+  uint32_t port = 0;                       // Must be given, as is the next.
+  Direction direction = Direction::kNone;  // Who connects.
+  Type type = Type::kStream;
+  std::string path;  // Of the socket, or:
+  uint32_t fd = 0;   // For kToGuest: one that listens; 0: none.
+};
+
+// The socket device, virtio 1.4 §5.10 "Socket Device".
+struct VsockConfig {
+  VirtioConfig virtio;
+  uint64_t cid = 0;        // Must be given.
+  std::string socket;      // Path; with "@" in front an abstract name.
+  uint32_t socket_fd = 0;  // Listens in place of one at `socket`; 0: none.
+  std::vector<VsockPortConfig> ports;
+  std::string switch_directory;  // Empty: the guest reaches the host alone.
+  uint64_t buf_alloc = 256 * 1024;
+  uint32_t max_connections = 4096;
+  uint32_t queue_size = 256;  // A power of two.
+  uint32_t connect_wait_milliseconds = 10'000;
+  uint32_t listen_wait_milliseconds = 0;
+  uint32_t close_wait_milliseconds = 8'000;
+  uint32_t poll_microseconds = 0;  // How long workers look for more work.
+  bool seqpacket = true;           // VIRTIO_VSOCK_F_SEQPACKET
+  // Which virtio does not have, with numbers that are this project's own.
+  bool mrg_rxbuf = false;
+  bool dgram = false;
+  uint32_t mrg_rxbuf_feature = 3;
+  uint32_t dgram_feature = 4;
+};
+
 struct VmConfig {
   std::string name = "annulus";  // Names threads, guest RAM and log lines.
   CpuConfig cpu;
@@ -118,6 +154,7 @@ struct VmConfig {
   ConsoleConfig console;
   std::vector<RngConfig> rng;
   std::vector<NetConfig> net;
+  std::optional<VsockConfig> vsock;
   // Gives the guest I/O port 0xf4, where a write ends the VM: for tests.
   bool debug_exit = false;
 };

@@ -34,10 +34,10 @@ std::string ReadProcFile(const char* path) {
   return text;
 }
 
-uint64_t Limit(__rlimit_resource resource) {
+uint64_t Limit(__rlimit_resource resource, rlim_t rlimit::*which) {
   rlimit limit;
   if (::getrlimit(resource, &limit) != 0) return 0;
-  return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+  return limit.*which == RLIM_INFINITY ? UINT64_MAX : limit.*which;
 }
 
 }  // namespace
@@ -88,8 +88,9 @@ HostFacts GatherHostFacts() {
       pages("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
   facts.hugepages_free =
       pages("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  facts.memlock_limit = Limit(RLIMIT_MEMLOCK);
-  facts.file_limit = Limit(RLIMIT_NOFILE);
+  facts.memlock_limit = Limit(RLIMIT_MEMLOCK, &rlimit::rlim_cur);
+  // `annulus run` raises the soft one to it.
+  facts.file_limit = Limit(RLIMIT_NOFILE, &rlimit::rlim_max);
   return facts;
 }
 

@@ -28,7 +28,7 @@ struct HostFacts {
   uint64_t hugepages_free = 0;
 
   uint64_t memlock_limit = 0;  // UINT64_MAX: none.
-  uint64_t file_limit = 0;     // Likewise.
+  uint64_t file_limit = 0;     // Likewise; the hard one.
 };
 
 HostFacts GatherHostFacts();

@@ -15,8 +15,9 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kHugepageBytes = 2 * kMiB;
 // Below this not even a small guest has room beside the host.
 constexpr uint64_t kLittleMemory = 256 * kMiB;
-// A VM with 32 vCPUs and a dozen devices needs about this many descriptors.
-constexpr uint64_t kFewFiles = 1024;
+// A VM with 32 vCPUs, a dozen devices and the 4096 connections that a socket
+// device has by default needs about this many descriptors.
+constexpr uint64_t kFewFiles = 4608;
 
 Finding Ok(absl::string_view subject, std::string text) {
   return {FindingLevel::kOk, false, std::string(subject), std::move(text), ""};
@@ -169,7 +170,7 @@ Finding JudgeFiles(const HostFacts& facts) {
   if (facts.file_limit < kFewFiles) {
     return Warning("RLIMIT_NOFILE", text,
                    absl::StrCat("a large VM needs up to ", kFewFiles,
-                                ": ulimit -n ", kFewFiles));
+                                ": ulimit -Hn ", kFewFiles));
   }
   return Ok("RLIMIT_NOFILE", text);
 }

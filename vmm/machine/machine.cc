@@ -100,6 +100,7 @@ absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
   ANNULUS_RETURN_IF_ERROR(AddPci());
   ANNULUS_ASSIGN_OR_RETURN(
       virtio_, VirtioDevices::Create(config, std::move(resources.net),
+                                     std::move(resources.vsock),
                                      {.vm = vm_,
                                       .memory = memory_,
                                       .registrar = registrar_,

@@ -7,11 +7,14 @@
 #include "base/status_macros.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/rng/rng_device.h"
+#include "devices/virtio/vsock/vsock_device.h"
 #include "memory/guest_address.h"
 #include "vmm/config/validate_config.h"
 #include "vmm/config/validate_net_config.h"
+#include "vmm/config/validate_vsock_config.h"
 #include "vmm/machine/address_map.h"
 #include "vmm/machine/net_card.h"
+#include "vmm/machine/vsock_card.h"
 
 namespace annulus {
 namespace {
@@ -30,6 +33,7 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
 // What ValidateVmConfig() lets pass, the device can do.
 static_assert(kMaxNetQueueSize == virtio::NetDevice::kMaxQueueSize);
 static_assert(kMaxQueuePairs == virtio::NetDevice::kMaxQueuePairs);
+static_assert(kMaxVsockQueueSize == virtio::VsockDevice::kMaxQueueSize);
 static_assert(kMaxMmioDevices == kMaxVirtioMmioDevices);
 
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
@@ -40,15 +44,29 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
   return virtio::NetDevice::Create(card.options, std::move(card.backend), log);
 }
 
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateVsock(
+    const VsockConfig& config, VsockResources resources, LogSink& log) {
+  ANNULUS_ASSIGN_OR_RETURN(VsockCard card,
+                           MakeVsockCard(config, std::move(resources), log));
+  return virtio::VsockDevice::Create(card.options, std::move(card.backend),
+                                     std::move(card.port), log);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
     const VmConfig& config, std::vector<NetResources> net,
+    std::optional<VsockResources> vsock,
     const VirtioSurroundings& surroundings) {
   if (net.size() != config.net.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("net: ", config.net.size(), " cards are configured, but ",
                      net.size(), " were opened"));
+  }
+  if (vsock.has_value() != config.vsock.has_value()) {
+    return absl::InvalidArgumentError(
+        vsock.has_value() ? "vsock: was opened, but is not configured"
+                          : "vsock: is configured, but was not opened");
   }
   std::unique_ptr<VirtioDevices> self(new VirtioDevices);
   for (size_t i = 0; i < config.rng.size(); ++i) {
@@ -63,6 +81,13 @@ absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
         CreateNet(config.net[i], i, std::move(net[i]), surroundings.log));
     ANNULUS_RETURN_IF_ERROR(
         self->Add(std::move(device), config.net[i].virtio, surroundings));
+  }
+  if (config.vsock.has_value()) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        std::unique_ptr<virtio::VirtioDevice> device,
+        CreateVsock(*config.vsock, *std::move(vsock), surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(
+        self->Add(std::move(device), config.vsock->virtio, surroundings));
   }
   return self;
 }

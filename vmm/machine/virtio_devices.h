@@ -2,6 +2,7 @@
 #define VMM_MACHINE_VIRTIO_DEVICES_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,6 +23,7 @@
 #include "vmm/irq/irq_line.h"
 #include "vmm/kvm/kvm_vm.h"
 #include "vmm/net_resources.h"
+#include "vmm/vsock_resources.h"
 
 namespace annulus {
 
@@ -44,10 +46,12 @@ struct VirtioSurroundings {
 class VirtioDevices {
  public:
   // The devices appear in the order of the configuration, entropy devices
-  // first: those over MMIO in ascending windows, those over PCI in ascending
-  // slots. `net` is what was opened for each network card.
+  // first, then network cards, then the socket device: those over MMIO in
+  // ascending windows, those over PCI in ascending slots. `net` is what was
+  // opened for each network card, `vsock` for the socket device.
   static absl::StatusOr<std::unique_ptr<VirtioDevices>> Create(
       const VmConfig& config, std::vector<NetResources> net,
+      std::optional<VsockResources> vsock,
       const VirtioSurroundings& surroundings);
 
   // How ACPI is to describe those over MMIO.

@@ -1,0 +1,34 @@
+#ifndef VMM_MACHINE_VSOCK_CARD_H_
+#define VMM_MACHINE_VSOCK_CARD_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "base/log_sink.h"
+#include "devices/virtio/vsock/backend/vsock_backend.h"
+#include "devices/virtio/vsock/switch/switch_port.h"
+#include "devices/virtio/vsock/vsock_options.h"
+#include "vmm/config/vm_config.h"
+#include "vmm/vsock_resources.h"
+
+namespace annulus {
+
+// What a VsockDevice is made of.
+struct VsockCard {
+  virtio::VsockOptions options;
+  std::unique_ptr<virtio::VsockBackend> backend;
+  std::unique_ptr<virtio::SwitchPort> port;  // Null: no switch.
+};
+
+// The socket device that `config` describes, with what OpenVsockResources()
+// opened for it. `log` outlives the card.
+//
+// REQUIRES: `config` is valid.
+// Errors: begin with the field, such as "vsock.cid: " where another guest of
+//   the switch has it.
+absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
+                                        VsockResources resources, LogSink& log);
+
+}  // namespace annulus
+
+#endif  // VMM_MACHINE_VSOCK_CARD_H_

@@ -1,0 +1,100 @@
+#include "vmm/vsock_resources.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status_macros.h"
+#include "base/unique_fd.h"
+#include "devices/virtio/spec/vsock.h"
+
+namespace annulus {
+namespace {
+
+using Direction = VsockPortConfig::Direction;
+using Type = VsockPortConfig::Type;
+
+absl::Status At(absl::string_view field, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(field, ": ", status.message()));
+}
+
+int Option(int fd, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+// Looks at the one that was inherited, and not at its duplicate, so that the
+// error has the number that the user gave. An invalid UniqueFd for 0.
+absl::StatusOr<UniqueFd> Duplicate(absl::string_view field, uint32_t number,
+                                   Type type) {
+  if (number == 0) return UniqueFd();
+  const int fd = static_cast<int>(number);
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(field, ": ", number));
+  }
+  const bool stream = type == Type::kStream;
+  if (Option(fd, SO_DOMAIN) != AF_UNIX ||
+      Option(fd, SO_TYPE) != (stream ? SOCK_STREAM : SOCK_SEQPACKET) ||
+      Option(fd, SO_ACCEPTCONN) != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": ", number, " is not a listening unix socket of ",
+                     stream ? "SOCK_STREAM" : "SOCK_SEQPACKET"));
+  }
+  return copy;
+}
+
+absl::StatusOr<virtio::UnixSocketOptions> SocketOptions(
+    const VsockConfig& vsock) {
+  virtio::UnixSocketOptions options;
+  options.path = vsock.socket;
+  options.seqpacket = vsock.seqpacket;
+  // Without a path, datagrams are between guests alone.
+  options.dgram = vsock.dgram && !vsock.socket.empty();
+  ANNULUS_ASSIGN_OR_RETURN(
+      options.listener,
+      Duplicate("vsock.socket_fd", vsock.socket_fd, Type::kStream));
+  for (size_t i = 0; i < vsock.ports.size(); ++i) {
+    const VsockPortConfig& port = vsock.ports[i];
+    virtio::UnixPortMap map;
+    map.port = port.port;
+    map.to_guest = port.direction == Direction::kToGuest;
+    map.type = port.type == Type::kStream ? virtio::kVsockTypeStream
+                                          : virtio::kVsockTypeSeqpacket;
+    map.path = port.path;
+    ANNULUS_ASSIGN_OR_RETURN(
+        map.fd,
+        Duplicate(absl::StrCat("vsock.ports[", i, "].fd"), port.fd, port.type));
+    options.ports.push_back(std::move(map));
+  }
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<VsockResources> OpenVsockResources(const VsockConfig& vsock) {
+  ANNULUS_ASSIGN_OR_RETURN(virtio::UnixSocketOptions options,
+                           SocketOptions(vsock));
+  std::shared_ptr<virtio::VsockSwitch> vsock_switch;
+  if (!vsock.switch_directory.empty()) {
+    auto opened =
+        virtio::VsockSwitch::Create({.directory = vsock.switch_directory});
+    if (!opened.ok()) return At("vsock.switch_directory", opened.status());
+    vsock_switch = *std::move(opened);
+  }
+  absl::StatusOr<virtio::UnixSockets> sockets =
+      virtio::UnixSockets::Open(std::move(options));
+  if (!sockets.ok()) return At("vsock", sockets.status());
+  return VsockResources{*std::move(sockets), std::move(vsock_switch)};
+}
+
+}  // namespace annulus
