@@ -102,7 +102,7 @@ TEST_F(AnnulusTest, VersionIsOneLine) {
 }
 
 TEST_F(AnnulusTest, EveryCommandHasHelpWithExamples) {
-  for (const char* command : {"run", "check", "doctor"}) {
+  for (const char* command : {"run", "check", "doctor", "vsock"}) {
     const ProcessResult result = Annulus({command, "--help"});
     EXPECT_EQ(result.exit_code, kSuccess) << command;
     EXPECT_TRUE(absl::StrContains(result.out, "Usage: annulus ")) << command;
@@ -196,6 +196,10 @@ TEST_F(AnnulusTest, CheckAndRunRefuseTheSameConfigurations) {
        "vm.textproto: net[0].backend: is not given"},
       {"boot { kernel: \"k\" } net { backend: TUN }",
        "vm.textproto:1:41: Unknown enumeration value of \"TUN\""},
+      {"boot { kernel: \"k\" } vsock { cid: 2 socket: \"s\" }",
+       "vm.textproto: vsock.cid: 2 is the host; a guest's is 3 to"},
+      {"boot { kernel: \"k\" } vsock { cid: 3 }",
+       "vm.textproto: vsock.socket: is not given, nor is one of"},
       {"machine { }", "vm.textproto:1:9: Message type "},
       {"# proto-message: other.Thing\n",
        "vm.textproto: holds a other.Thing, not a annulus.proto.VmConfig"},

@@ -9,10 +9,11 @@ namespace annulus::cli {
 
 // The subcommands. Each takes the arguments behind its name and returns the
 // exit code of the process; see exit_codes.h. One file each: run.cc, check.cc,
-// doctor.cc, version.cc; `help` is in main.cc.
+// doctor.cc, vsock.cc, version.cc; `help` is in main.cc.
 int RunCommand(Arguments arguments);
 int CheckCommand(Arguments arguments);
 int DoctorCommand(Arguments arguments);
+int VsockCommand(Arguments arguments);
 int VersionCommand(Arguments arguments);
 
 // For the subcommands: says on standard error what is wrong with the arguments

@@ -32,6 +32,8 @@ constexpr Command kCommands[] = {
      &CheckCommand},
     {"doctor", "say what this host can do, and what to do about the rest",
      &DoctorCommand},
+    {"vsock", "talk with a program in a guest: connect or listen",
+     &VsockCommand},
     {"version", "print the version", &VersionCommand},
     {"help", "this text, or `help COMMAND`", &HelpCommand},
 };

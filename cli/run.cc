@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "cli/config_file.h"
 #include "cli/console_loop.h"
 #include "cli/exit_codes.h"
+#include "cli/file_limit.h"
 #include "cli/log.h"
 #include "cli/raw_terminal.h"
 #include "cli/run_error.h"
@@ -48,7 +50,8 @@ constexpr absl::string_view kExamples =
     "  annulus run --kernel vmlinuz --console file:guest.log --rng "
     "mmio,packed=off\n"
     "  annulus run --kernel vmlinuz --net tap=tap0,queues=4 --net "
-    "passt=/tmp/passt.socket\n";
+    "passt=/tmp/passt.socket\n"
+    "  annulus run --kernel vmlinuz --vsock cid=3,socket=/run/vm.vsock\n";
 
 constexpr char kEscapeHelp[] =
     "\n[annulus] Ctrl-A X: leave   Ctrl-A Ctrl-A: send Ctrl-A   "
@@ -162,7 +165,20 @@ class Session {
   std::atomic<int> stopped_by_ = 0;  // Written by the loop's thread.
 };
 
+// Each connection of the socket device is a descriptor.
+void RaiseLimits(const VmConfig& config, LogSink& log) {
+  const absl::StatusOr<uint64_t> limit = RaiseFileLimit();
+  if (!limit.ok()) {
+    log.Log(LogSeverity::kWarning, limit.status().message());
+    return;
+  }
+  const std::optional<std::string> warning = FileLimitWarning(config, *limit);
+  if (warning.has_value()) log.Log(LogSeverity::kWarning, *warning);
+}
+
 int RunVm(const VmConfig& config, const RunFlags& flags) {
+  StderrLog log(LeastSeverity(flags));
+  RaiseLimits(config, log);
   absl::StatusOr<Resources> resources = OpenResources(config);
   if (!resources.ok()) return Fail(resources.status(), config);
   UniqueFd to_guest;
@@ -170,7 +186,6 @@ int RunVm(const VmConfig& config, const RunFlags& flags) {
     const absl::Status piped = MakeConsolePipe(to_guest, resources->console_in);
     if (!piped.ok()) return Fail(piped, config);
   }
-  StderrLog log(LeastSeverity(flags));
   resources->log = &log;
   absl::StatusOr<std::unique_ptr<Vmm>> vm =
       Vmm::Create(config, *std::move(resources));

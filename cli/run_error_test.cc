@@ -37,6 +37,9 @@ TEST(RunErrorTest, FilesThatDoNotOpenKeepTheirField) {
   const RunError tap = Explain(absl::ErrnoToStatus(ENODEV, "net[1].tap: t"));
   EXPECT_EQ(tap.line, "net[1].tap: t: No such device");
   EXPECT_EQ(tap.code, ExitCode::kUsage);
+  const RunError vsock = Explain(absl::ErrnoToStatus(EACCES, "vsock: /s"));
+  EXPECT_EQ(vsock.line, "vsock: /s: Permission denied");
+  EXPECT_EQ(vsock.code, ExitCode::kUsage);
   const RunError error =
       Explain(absl::ErrnoToStatus(ENOENT, "console.path: a/b"));
   EXPECT_TRUE(absl::StartsWith(error.line, "console.path: a/b: No such"));

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "cli/flag_values.h"
 #include "cli/net_flag.h"
+#include "cli/vsock_flag.h"
 
 namespace annulus::cli {
 namespace {
@@ -76,6 +77,8 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
                    values.net.push_back(*std::move(net));
                    return absl::OkStatus();
                  });
+  flags.AddValue("vsock", kVsockValueName, kVsockHelp,
+                 Parsed(values.vsock, &ParseVsock));
   flags.AddSwitch("debug-exit", 0,
                   "Give the guest I/O port 0xf4, where a write ends the\n"
                   "machine: for tests.",
@@ -131,6 +134,7 @@ void ApplyRunFlags(const RunFlags& values, VmConfig& config) {
   apply(values.debug_exit, config.debug_exit);
   if (!values.rng.empty()) config.rng = values.rng;
   if (!values.net.empty()) config.net = values.net;
+  if (values.vsock.has_value()) config.vsock = values.vsock;
 }
 
 LogSeverity LeastSeverity(const RunFlags& values) {

@@ -37,6 +37,7 @@ struct RunFlags {
   std::optional<ConsoleConfig> console;
   std::vector<RngConfig> rng;  // Empty: as configured.
   std::vector<NetConfig> net;  // Likewise.
+  std::optional<VsockConfig> vsock;
   std::optional<bool> debug_exit;
 
   bool timings = false;

@@ -54,6 +54,8 @@ TEST(RunFlagsTest, EachFlagOverridesItsField) {
                                  "tap=tap0,queues=4",
                                  "--net",
                                  "loopback,mmio",
+                                 "--vsock",
+                                 "cid=3,socket=s",
                                  "--debug-exit"});
   EXPECT_EQ(config.name, "n");
   EXPECT_EQ(config.boot.kernel, "k");
@@ -75,6 +77,8 @@ TEST(RunFlagsTest, EachFlagOverridesItsField) {
   EXPECT_EQ(config.net[0].queue_pairs, 4u);
   EXPECT_EQ(config.net[1].backend, NetConfig::Backend::kLoopback);
   EXPECT_EQ(config.net[1].virtio.transport, TransportKind::kMmio);
+  ASSERT_TRUE(config.vsock.has_value());
+  EXPECT_EQ(config.vsock->cid, 3u);
   EXPECT_TRUE(config.debug_exit);
 }
 
@@ -87,6 +91,7 @@ TEST(RunFlagsTest, WithoutFlagsTheConfigurationStays) {
   config.console = {ConsoleConfig::Kind::kFile, "f"};
   config.rng.resize(3);
   config.net.resize(2);
+  config.vsock.emplace().cid = 4;
   config.debug_exit = true;
   const VmConfig same = Apply({}, config);
   EXPECT_EQ(same.name, "n");
@@ -101,6 +106,8 @@ TEST(RunFlagsTest, WithoutFlagsTheConfigurationStays) {
   EXPECT_EQ(same.console.path, "f");
   EXPECT_EQ(same.rng.size(), 3u);
   EXPECT_EQ(same.net.size(), 2u);
+  ASSERT_TRUE(same.vsock.has_value());
+  EXPECT_EQ(same.vsock->cid, 4u);
   EXPECT_TRUE(same.debug_exit);
 }
 
@@ -131,6 +138,16 @@ TEST(RunFlagsTest, NetFlagsReplaceTheList) {
   VmConfig config;
   config.net.resize(3);
   EXPECT_EQ(Apply({"--net", "null"}, config).net.size(), 1u);
+}
+
+TEST(RunFlagsTest, AVsockFlagReplacesTheWholeDevice) {
+  VmConfig config;
+  config.vsock.emplace().socket = "s";
+  config.vsock->ports.resize(1);
+  config = Apply({"--vsock", "cid=3,switch=d"}, config);
+  EXPECT_EQ(config.vsock->cid, 3u);
+  EXPECT_EQ(config.vsock->socket, "");
+  EXPECT_TRUE(config.vsock->ports.empty());
 }
 
 TEST(RunFlagsTest, CommandLineHasADefaultUnlessAFlagSaysEmpty) {

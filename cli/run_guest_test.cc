@@ -2,6 +2,9 @@
 // codes.
 
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
 #include "cli/subprocess.h"
 #include "cli/tiny_guest.h"
 #include "gtest/gtest.h"
@@ -89,6 +93,108 @@ TEST_F(RunGuestTest, NetworkCardsOfEachKindStartAndEndWithTheGuest) {
   // The one without an address got one.
   EXPECT_TRUE(absl::StrContains(result.err, "net0: its address is "));
   EXPECT_FALSE(absl::StrContains(result.err, "net1: its address is "));
+}
+
+// Connects to a socket and says `line`; what comes back until the end.
+std::string AnswerTo(const std::string& line, const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const void* const any = &address;
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::connect(fd.get(), static_cast<const sockaddr*>(any), sizeof(address)) !=
+      0) {
+    return "not connected";
+  }
+  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(line.size())) {
+    return "not sent";
+  }
+  std::string answer;
+  char buffer[64];
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
+    if (got <= 0) return answer;
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+TEST_F(RunGuestTest, TheSocketDeviceStartsAndEndsWithTheGuest) {
+  for (const std::string transport : {"pci", "mmio"}) {
+    const std::string path = absl::StrCat("/tmp/run_guest_test.", ::getpid());
+    Process vm(Command({"--vsock",
+                        absl::StrCat("cid=3,connect_wait_ms=100,socket=", path,
+                                     ",", transport),
+                        "-v"}),
+               Process::Streams::kPipes);
+    ASSERT_TRUE(vm.Await("R"));
+    // The guest has no driver, so that nobody accepts; the device ends the
+    // wait.
+    EXPECT_EQ(AnswerTo("CONNECT 1\n", path), "");
+    // Which is answered before a guest is needed.
+    EXPECT_EQ(AnswerTo("CONNECT one\n", path), "");
+    vm.Write("q");
+    const ProcessResult result = vm.Wait();
+    EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f)) << result.err;
+    EXPECT_TRUE(absl::StrContains(result.err, "vsock0/rx: ")) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(path));
+  }
+}
+
+TEST_F(RunGuestTest, ASocketThatCannotBeMadeIsOneLine) {
+  const std::vector<std::pair<std::string, std::string>> kCases = {
+      {"socket=/no/such/directory/vm", "No such file or directory"},
+      {"fd=999", "vsock.socket_fd: 999: Bad file descriptor"},
+      {"switch=/no/such/directory", "vsock.switch_directory: "},
+  };
+  for (const auto& [vsock, error] : kCases) {
+    Process vm(Command({"--vsock", "cid=3," + vsock}),
+               Process::Streams::kPipes);
+    const ProcessResult result = vm.Wait();
+    EXPECT_EQ(result.exit_code, 2) << vsock;
+    EXPECT_TRUE(absl::StartsWith(result.err, "annulus: vsock")) << result.err;
+    EXPECT_TRUE(absl::StrContains(result.err, error)) << result.err;
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1);
+  }
+}
+
+TEST_F(RunGuestTest, AGuestsCidIsItsOwnInASwitch) {
+  const std::string directory =
+      absl::StrCat("/tmp/run_guest_test.switch.", ::getpid());
+  std::filesystem::create_directory(directory);
+  Process first(Command({"--vsock", "cid=3,switch=" + directory}),
+                Process::Streams::kPipes);
+  ASSERT_TRUE(first.Await("R"));
+  Process same(Command({"--vsock", "cid=3,switch=" + directory}),
+               Process::Streams::kPipes);
+  const ProcessResult refused = same.Wait();
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_TRUE(absl::StartsWith(refused.err, "annulus: vsock.cid: "))
+      << refused.err;
+  Process other(Command({"--vsock", "cid=4,switch=" + directory}),
+                Process::Streams::kPipes);
+  EXPECT_TRUE(other.Await("R"));
+  first.Write("q");
+  other.Write("q");
+  EXPECT_EQ(first.Wait().exit_code, 64 + ('q' & 0x3f));
+  EXPECT_EQ(other.Wait().exit_code, 64 + ('q' & 0x3f));
+  EXPECT_TRUE(std::filesystem::is_empty(directory));
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(RunGuestTest, TooFewDescriptorsForAllConnectionsAreSaid) {
+  ProcessOptions options;
+  options.prepare = [] {
+    const rlimit few = {.rlim_cur = 128, .rlim_max = 256};
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) ::_exit(125);
+  };
+  Process vm(Command({"--vsock", "cid=3,socket=@run_guest_test"}),
+             Process::Streams::kPipes, options);
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f)) << result.err;
+  EXPECT_TRUE(absl::StrContains(result.err, "the host allows 256"))
+      << result.err;
 }
 
 TEST_F(RunGuestTest, ACardWhoseOtherEndIsNotThereIsOneLine) {

@@ -1,0 +1,203 @@
+#include "cli/vsock_flag.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "cli/flag_values.h"
+#include "cli/nearest_name.h"
+
+namespace annulus::cli {
+
+const absl::string_view kVsockHelp =
+    "The socket device, AF_VSOCK in the guest; replaces that of the\n"
+    "configuration; docs/vsock.md has examples.\n"
+    "  cid=N          the guest's address, 3 to 4294967294\n"
+    "  socket=PATH    where programs of the host ask for a port;\n"
+    "                 PATH_PORT is whom the guest finds at CID 2;\n"
+    "                 with @ in front an abstract name\n"
+    "  fd=N           an inherited listening socket instead\n"
+    "  port-map=to-guest:PORT:SOCKET, port-map=to-host:PORT:SOCKET\n"
+    "                 a port with a socket of its own; may be repeated.\n"
+    "                 SOCKET is a path, fd=N for one that is inherited,\n"
+    "                 or seqpacket:SOCKET\n"
+    "  switch=DIR     reach the guests that are given the same one\n"
+    "  pci, mmio      the transport. Default: pci\n"
+    "  buf_alloc=SIZE what the guest may send ahead. Default: 256K\n"
+    "  max_connections=N\n"
+    "                 at the same time. Default: 4096\n"
+    "  queue_size=N   buffers in a queue. Default: 256\n"
+    "  connect_wait_ms=N\n"
+    "                 how long to wait for the guest. Default: 10000\n"
+    "  listen_wait_ms=N\n"
+    "                 how long for one who listens there. Default: 0\n"
+    "  close_wait_ms=N\n"
+    "                 how long for the end. Default: 8000\n"
+    "  poll_us=N      how long to look for more work. Default: 0\n"
+    "  seqpacket=off  do not offer SOCK_SEQPACKET\n"
+    "  mrg_rxbuf=on, dgram=on\n"
+    "                 offer what virtio does not have, as feature bits\n"
+    "                 mrg_rxbuf_feature=N and dgram_feature=N.\n"
+    "                 Default: off, 3 and 4\n"
+    "What it offers, FEATURE=off: packed, event_idx, indirect_desc,\n"
+    "in_order, ring_reset, notification_data. Default: no device.";
+
+namespace {
+
+using Direction = VsockPortConfig::Direction;
+using Type = VsockPortConfig::Type;
+
+template <uint32_t VsockConfig::*field>
+absl::Status SetCount(absl::string_view value, VsockConfig& vsock) {
+  ANNULUS_ASSIGN_OR_RETURN(vsock.*field, ParseCount(value));
+  return absl::OkStatus();
+}
+
+template <std::string VsockConfig::*field>
+absl::Status SetText(absl::string_view value, VsockConfig& vsock) {
+  if (value.empty()) return NotA(value, "a value");
+  vsock.*field = std::string(value);
+  return absl::OkStatus();
+}
+
+absl::Status Switch(absl::string_view value, bool& target) {
+  if (value != "on" && value != "off") return NotA(value, "on or off");
+  target = value == "on";
+  return absl::OkStatus();
+}
+
+template <bool VsockConfig::*field>
+absl::Status SetSwitch(absl::string_view value, VsockConfig& vsock) {
+  return Switch(value, vsock.*field);
+}
+
+absl::Status SetCid(absl::string_view value, VsockConfig& vsock) {
+  ANNULUS_ASSIGN_OR_RETURN(vsock.cid, ParseNumber(value));
+  return absl::OkStatus();
+}
+
+absl::Status SetBufAlloc(absl::string_view value, VsockConfig& vsock) {
+  ANNULUS_ASSIGN_OR_RETURN(vsock.buf_alloc, ParseSize(value));
+  return absl::OkStatus();
+}
+
+absl::Status NotAPort(absl::string_view value) {
+  return NotA(value, "like to-guest:PORT:SOCKET or to-host:PORT:SOCKET");
+}
+
+// "to-guest:8080:/run/x", "to-host:1:seqpacket:@x", "to-guest:22:fd=7".
+absl::Status AddPort(absl::string_view value, VsockConfig& vsock) {
+  VsockPortConfig port;
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(value, absl::MaxSplits(':', 2));
+  if (parts.size() != 3) return NotAPort(value);
+  if (parts[0] == "to-guest") {
+    port.direction = Direction::kToGuest;
+  } else if (parts[0] == "to-host") {
+    port.direction = Direction::kToHost;
+  } else {
+    return NotAPort(value);
+  }
+  ANNULUS_ASSIGN_OR_RETURN(port.port, ParseCount(parts[1]));
+  absl::string_view socket = parts[2];
+  if (absl::ConsumePrefix(&socket, "seqpacket:")) port.type = Type::kSeqpacket;
+  if (socket.empty()) return NotAPort(value);
+  if (absl::ConsumePrefix(&socket, "fd=")) {
+    ANNULUS_ASSIGN_OR_RETURN(port.fd, ParseCount(socket));
+  } else {
+    port.path = std::string(socket);
+  }
+  vsock.ports.push_back(std::move(port));
+  return absl::OkStatus();
+}
+
+struct Option {
+  absl::string_view name;
+  absl::Status (*set)(absl::string_view value, VsockConfig& vsock);
+};
+
+constexpr Option kOptions[] = {
+    {"cid", &SetCid},
+    {"socket", &SetText<&VsockConfig::socket>},
+    {"fd", &SetCount<&VsockConfig::socket_fd>},
+    {"port-map", &AddPort},
+    {"switch", &SetText<&VsockConfig::switch_directory>},
+    {"buf_alloc", &SetBufAlloc},
+    {"max_connections", &SetCount<&VsockConfig::max_connections>},
+    {"queue_size", &SetCount<&VsockConfig::queue_size>},
+    {"connect_wait_ms", &SetCount<&VsockConfig::connect_wait_milliseconds>},
+    {"listen_wait_ms", &SetCount<&VsockConfig::listen_wait_milliseconds>},
+    {"close_wait_ms", &SetCount<&VsockConfig::close_wait_milliseconds>},
+    {"poll_us", &SetCount<&VsockConfig::poll_microseconds>},
+    {"seqpacket", &SetSwitch<&VsockConfig::seqpacket>},
+    {"mrg_rxbuf", &SetSwitch<&VsockConfig::mrg_rxbuf>},
+    {"dgram", &SetSwitch<&VsockConfig::dgram>},
+    {"mrg_rxbuf_feature", &SetCount<&VsockConfig::mrg_rxbuf_feature>},
+    {"dgram_feature", &SetCount<&VsockConfig::dgram_feature>},
+};
+
+constexpr absl::string_view kTransports[] = {"pci", "mmio"};
+
+absl::Status Unknown(absl::string_view name, absl::string_view part) {
+  const std::vector<absl::string_view> names = VsockOptionNames();
+  if (name == part && std::count(names.begin(), names.end(), name) != 0) {
+    return NotA(part, absl::StrCat("all: it takes a value, ", part, "=..."));
+  }
+  const auto nearest = NearestName(name, names);
+  return NotA(part,
+              nearest.has_value()
+                  ? absl::StrCat("an option; did you mean ", *nearest, "?")
+                  : "an option, see annulus run --help");
+}
+
+absl::Status Set(absl::string_view name, absl::string_view value,
+                 absl::string_view part, VsockConfig& vsock) {
+  absl::Status status;
+  const auto* const option =
+      std::find_if(std::begin(kOptions), std::end(kOptions),
+                   [&](const Option& known) { return known.name == name; });
+  if (option != std::end(kOptions)) {
+    status = option->set(value, vsock);
+  } else if (bool* const feature = VirtioFeatureNamed(name, vsock.virtio)) {
+    status = Switch(value, *feature);
+  } else {
+    return Unknown(name, part);
+  }
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<VsockConfig> ParseVsock(absl::string_view text) {
+  VsockConfig vsock;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    if (part == "pci" || part == "mmio") {
+      vsock.virtio.transport =
+          part == "pci" ? TransportKind::kPci : TransportKind::kMmio;
+      continue;
+    }
+    const std::pair<absl::string_view, absl::string_view> option =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const bool has_value = option.first.size() < part.size();
+    ANNULUS_RETURN_IF_ERROR(has_value
+                                ? Set(option.first, option.second, part, vsock)
+                                : Unknown(part, part));
+  }
+  return vsock;
+}
+
+std::vector<absl::string_view> VsockOptionNames() {
+  std::vector<absl::string_view> names = VirtioFeatureNames();
+  names.insert(names.end(), std::begin(kTransports), std::end(kTransports));
+  for (const Option& option : kOptions) names.push_back(option.name);
+  return names;
+}
+
+}  // namespace annulus::cli
