@@ -31,6 +31,8 @@ constexpr struct {
     {"rng", Rng},
     {"move_bar", MoveBar},
     {"header_split", HeaderSplit},
+    {"vsock", Vsock},
+    {"vsock_hostile", VsockHostile},
     {"hostile", Hostile},
 };
 

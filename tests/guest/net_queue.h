@@ -14,7 +14,7 @@
 
 namespace guest {
 
-// One of a network card's queues: its areas, in static memory that is mapped
+// One of a device's queues: its areas, in static memory that is mapped
 // one to one, and the driver side of it. Without interrupts.
 template <typename Driver>
 class NetQueue {

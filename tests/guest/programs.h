@@ -42,6 +42,10 @@ void MoveBar();  // Likewise, over PCI, from several places. Option
 // header_split.h.
 void HeaderSplit();  // Receives frames with header and payload apart.
 
+// vsock_program.cc. Options: mmio=ADDRESS or pci=SLOT; see vsock.h.
+void Vsock();         // Talks with programs of the host.
+void VsockHostile();  // Breaks every rule, and talks with them after each.
+
 // hostile_program.cc. Options of Rng().
 void Hostile();  // Breaks every rule, and takes random bytes after each.
 

@@ -53,6 +53,10 @@ void VirtioMmio::WriteDriverFeatures(uint32_t page, uint32_t bits) {
   Write(virtio::kMmioDriverFeatures, bits);
 }
 
+uint32_t VirtioMmio::Config(uint32_t offset) {
+  return Read(virtio::kMmioConfig + offset);
+}
+
 void VirtioMmio::SelectQueue(uint32_t queue) {
   Write(virtio::kMmioQueueSel, queue);
 }

@@ -86,6 +86,12 @@ void VirtioPci::WriteDriverFeatures(uint32_t page, uint32_t bits) {
   MmioWrite<uint32_t>(common_ + offsetof(Common, driver_feature), bits);
 }
 
+uint32_t VirtioPci::Config(uint32_t offset) {
+  uint32_t capability = 0;
+  return MmioRead<uint32_t>(
+      FindStructure(virtio::kPciCapDeviceCfg, &capability) + offset);
+}
+
 void VirtioPci::SelectQueue(uint32_t queue) {
   MmioWrite<uint16_t>(common_ + offsetof(Common, queue_select),
                       static_cast<uint16_t>(queue));

@@ -23,6 +23,7 @@ class VirtioPci final : public VirtioTransport {
   void WriteStatus(uint8_t status) override;
   uint32_t DeviceFeatures(uint32_t page) override;
   void WriteDriverFeatures(uint32_t page, uint32_t bits) override;
+  uint32_t Config(uint32_t offset) override;
   void SelectQueue(uint32_t queue) override;
   uint32_t QueueSize() override;
   void WriteQueueSize(uint32_t size) override;

@@ -17,6 +17,9 @@ class VirtioTransport {
   virtual uint32_t DeviceFeatures(uint32_t page) = 0;
   virtual void WriteDriverFeatures(uint32_t page, uint32_t bits) = 0;
 
+  // Of the device-specific configuration; `offset` is a multiple of 4.
+  virtual uint32_t Config(uint32_t offset) = 0;
+
   virtual void SelectQueue(uint32_t queue) = 0;
   // All of the selected queue.
   virtual uint32_t QueueSize() = 0;  // MMIO: the greatest possible.

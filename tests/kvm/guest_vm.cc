@@ -11,8 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "vmm/vsock_resources.h"
 
 namespace annulus {
 namespace {
@@ -60,6 +62,10 @@ absl::StatusOr<std::unique_ptr<GuestVm>> GuestVm::Create(
   Resources resources = OpenMicroguest(kernel);
   // Cards here have backends that need nothing of the host.
   resources.net.resize(config.net.size());
+  if (config.vsock.has_value()) {
+    ANNULUS_ASSIGN_OR_RETURN(resources.vsock,
+                             OpenVsockResources(*config.vsock));
+  }
   resources.console_in.reset(in[0]);
   resources.console_out.reset(out[1]);
   absl::StatusOr<std::unique_ptr<Vmm>> vmm =
