@@ -1,21 +1,9 @@
 # shellcheck shell=dash
 # The L1 half of scenarios with network cards, read by run_scenario.sh: makes the other end of each
-# card's cable, and answers the guest.
-#
-# A guest has L1 do something by a line on its console, "lab: l1 NAME ARGUMENT...", which runs
-# l1_NAME here, of this file or the scenario. Its answer is a line for the guest's console: "ok", or
-# "failed", and what the function printed last. So both halves go step by step, without clocks.
+# card's cable. servers.sh is read before it.
 
 ip() { "$LAB/network/ip" "$@"; }
 iperf3() { "$LAB/network/iperf3" "$@"; }
-
-# start COMMAND...: in the background, until the scenario is over; sets started. The guest does not
-# wait for it: so it must not hold on to the answer.
-start() {
-  "$@" <"$work/never" >>"$work/servers" 2>&1 &
-  started=$!
-  echo "$started" >>"$work/started"
-}
 
 # unprivileged COMMAND...: as a user who may do nothing. The first file system of a machine cannot be
 # pivoted away, which passt does; so there it gets another above that one.
@@ -46,12 +34,8 @@ listening() {
 # option_of_card CARD NAME: its value, or nothing.
 option_of_card() { echo ",$1," | sed -n "s/.*,$2=\([^,]*\),.*/\1/p"; }
 
-# Taps for all cards that have one, with addresses on tap0, and what the scenario's l1_start() adds.
+# Taps for all cards that have one, with addresses on tap0.
 start_network() {
-  # A file that never ends, for those that leave when their input does.
-  mkfifo "$work/never"
-  exec 9<>"$work/never"
-  : >"$work/started"
   ip link set lo up
   for card in $cards; do
     tap=$(option_of_card "$card" tap)
@@ -67,31 +51,7 @@ start_network() {
     ip address add 10.0.0.1/24 dev tap0
     ip address add fd00::1/64 dev tap0 nodad
   fi
-  l1_start
 }
-# Unless the scenario has its own.
-l1_start() { start iperf3 -s; }
-
-# What the servers said last goes to L1's console.
-stop_network() {
-  while read -r pid; do kill "$pid" 2>/dev/null; done <"$work/started"
-  tail -n 20 "$work/servers" >&2
-}
-
-# What the guest's serial port receives.
-answer_guest() {
-  awk '/lab: l1 / { sub(/\r$/, ""); sub(/.*lab: l1 /, ""); print; fflush() }' <"$work/requests" |
-    while read -r request; do
-      # shellcheck disable=SC2086  # Name and arguments.
-      if answer=$(l1_$request 2>"$work/error"); then
-        echo "ok $answer"
-      else
-        echo "failed $(tail -n 1 "$work/error")"
-      fi
-    done
-}
-
-l1_vmm() { echo "$vmm"; }
 
 # A file of MIB random mebibytes to fetch at port 5001; says its checksum.
 l1_offer_file() {

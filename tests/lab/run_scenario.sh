@@ -4,7 +4,8 @@
 #
 # Runs under busybox, inside L1 and on a host alike. LAB names a folder with scenarios/, bzimage,
 # bzimage_self, vmlinux, initrd, annulus and, for VMM=qemu, qemu-system-x86_64. A scenario that has
-# network cards runs in a network namespace of its own, which ends with it, and needs LAB/network.
+# network cards runs in a network namespace of its own, which ends with it, and needs LAB/network; one
+# with a socket device needs LAB/vsock.
 # The guest's console, and what the VMM says, go to CONSOLE_OUT as they come. The last line on
 # standard output is: EXIT_CODE TOTAL_MS KERNEL_MS INIT_MS END_MS, counted from exec of the VMM to
 # the kernel's first line, to the guest's /init, to its last line and to the end; - if never seen.
@@ -18,10 +19,14 @@ trap clean EXIT
 
 # shellcheck source=tests/lab/vmm_command.sh
 . "$LAB/vmm_command.sh"
+# shellcheck source=tests/lab/servers.sh
+. "$LAB/servers.sh"
 # shellcheck source=tests/lab/network.sh
 . "$LAB/network.sh"
+# shellcheck source=tests/lab/vsock.sh
+. "$LAB/vsock.sh"
 # Its output is what the guest's serial port receives; its end is the end of that file.
-input() { [ -z "$cards" ] || answer_guest; }
+input() { [ -z "$cards$vsock" ] || answer_guest; }
 # await REGEX: for input(): blocks until the guest has printed it.
 await() {
   until grep -q -E "$1" "$work/console" 2>/dev/null; do sleep 0.1; done
@@ -45,13 +50,14 @@ if [ -n "$cards" ] && [ -z "$LAB_NAMESPACE" ]; then
 fi
 # Who gets what the console says.
 set -- "$work/console" "$work/watched"
-if [ -n "$cards" ]; then
+if [ -n "$cards$vsock" ]; then
   mkfifo "$work/requests"
   set -- "$@" "$work/requests"
-  cat "$LAB/initrd" "$LAB/network/initrd" ${streams:+"$LAB/network/streams"} >"$work/initrd"
+  cat "$LAB/initrd" ${cards:+"$LAB/network/initrd"} ${streams:+"$LAB/network/streams"} \
+    ${vsock:+"$LAB/vsock/initrd"} >"$work/initrd"
   initrd=$work/initrd
-  trap 'stop_network; clean' EXIT
-  start_network
+  trap 'stop_servers; clean' EXIT
+  start_servers
 fi
 
 # Notes when lines of interest come by. One process, so that the console is not held up.
@@ -65,7 +71,7 @@ note_times() {
     }
     /Linux version/ && !kernel { kernel = since_start() }
     /lab: init reached/ && !init { init = since_start() }
-    /lab: guest finished/ { end = since_start() }
+    /^lab: guest finished/ { end = since_start() }
     END { print kernel ? kernel : "-", init ? init : "-", end ? end : "-" >times }'
 }
 
@@ -84,6 +90,7 @@ input_pid=$!
     "vmm_$vmm" <"$work/in" 2>&1
   )
   echo $? >"$work/exit"
+  show_other_guests
 } | tee "$@" >"$console_out"
 total=$((($(uptime_cs) - start) * 10))
 kill "$input_pid" 2>/dev/null

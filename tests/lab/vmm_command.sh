@@ -7,6 +7,7 @@ cpus=${LAB_CPUS:-1}
 memory=${LAB_MEMORY:-512M}
 rng='mmio pci'                          # One device each; as mmio,packed=off,event_idx=off.
 cards=                                  # Of a network: annulus's --net, one word each.
+vsock=                                  # The socket device: annulus's --vsock.
 streams=                                # yes: hs_receive in the guest, hs_send beside the VMM.
 initrd=$LAB/initrd
 vmm_options=                            # More of annulus's own.
@@ -21,6 +22,7 @@ vmm_annulus() {
   set -- $vmm_options
   for device in $rng; do set -- "$@" --rng "$device"; done
   for card in $cards; do set -- "$@" --net "$card"; done
+  [ -z "$vsock" ] || set -- "$@" --vsock "$vsock"
   exec timeout -s KILL "$time_limit" "$LAB/annulus" run \
     --kernel "$LAB/$kernel" --initrd "$initrd" --cmdline "$(cmdline)" \
     --cpus "$cpus" --memory "$memory" --console stdio --timings "$@"
@@ -50,6 +52,18 @@ qemu_card() {
   netdev=$backend$netdev
 }
 
+# What QEMU says for vsock: the host's end is the kernel's, and has split rings only.
+qemu_vsock() {
+  device='vhost-vsock-device'
+  for option in $(echo "$1" | tr , ' '); do
+    case $option in
+      pci) device='vhost-vsock-pci-non-transitional' ;;
+      cid=*) cid=${option#cid=} ;;
+    esac
+  done
+  device=$device,guest-cid=$cid
+}
+
 # The peer: the same guest under QEMU's microvm.
 vmm_qemu() {
   vhost=${vhost:-off}
@@ -66,6 +80,10 @@ vmm_qemu() {
     qemu_card "$card"
     set -- "$@" -netdev "$netdev,id=net$#" -device "$device,netdev=net$#"
   done
+  if [ -n "$vsock" ]; then
+    qemu_vsock "$vsock"
+    set -- "$@" -device "$device"
+  fi
   exec timeout -s KILL "$time_limit" "$LAB/qemu-system-x86_64" -L "$LAB/qemu-share" \
     -nodefaults -no-user-config -display none -no-reboot \
     -M microvm,accel=kvm,pcie=on,acpi=on,rtc=on -global virtio-mmio.force-legacy=false \

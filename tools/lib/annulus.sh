@@ -16,6 +16,14 @@ ensure_stream_programs() {
   STREAM_PROGRAMS=$RELEASE/tests/guest_user
 }
 
+# Sets VSOCK_PROGRAMS, the folder with vsock_peer and libvsock_shim.so, and builds these, unless it is
+# set.
+ensure_vsock_programs() {
+  [[ -z ${VSOCK_PROGRAMS:-} ]] || return 0
+  build_release //tests/guest_user:vsock_peer //tests/guest_user:libvsock_shim.so
+  VSOCK_PROGRAMS=$RELEASE/tests/guest_user
+}
+
 # build_release TARGET...: sets RELEASE, the folder that they are in.
 build_release() {
   install_packages "${BUILD_PACKAGES[@]}"

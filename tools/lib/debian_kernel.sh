@@ -2,12 +2,14 @@
 # Debian's cloud kernel: downloaded and unpacked into the cache, never installed on the host.
 
 # Sets KERNEL_DIR (the unpacked package), KERNEL_RELEASE, KERNEL_IMAGE (the bzImage) and
-# KERNEL_MODULES. Uses what is cached; delete $CACHE/kernel to get Debian's newest.
+# KERNEL_MODULES: Debian's kernel, or the newer one of a series that Debian has too (6.12). Uses what is
+# cached; delete $CACHE/kernel, or $CACHE/kernel-SERIES, to get Debian's newest.
 ensure_kernel() {
-  local base=$CACHE/kernel
+  local series=${1:-} base
+  base=$CACHE/kernel${series:+-$series}
   if [[ ! -e $base/current/boot ]]; then
-    step "downloading Debian's cloud kernel"
-    fetch_kernel "$base"
+    step "downloading Debian's cloud kernel${series:+ $series}"
+    fetch_kernel "$base" "linux-image-${series:+$series-}cloud-amd64"
   fi
   KERNEL_DIR=$(readlink -f "$base/current")
   KERNEL_RELEASE=$(basename "$KERNEL_DIR"/lib/modules/*)
@@ -16,24 +18,41 @@ ensure_kernel() {
   [[ -r $KERNEL_IMAGE ]] || die "no kernel at $KERNEL_IMAGE; delete $base and run this again"
 }
 
-# The metapackage names today's kernel; that one holds the files.
+# ensure_guest_kernel: the same for guests, of series LINUX, if that is set. Sets GUEST_KERNEL_RELEASE,
+# GUEST_KERNEL_IMAGE and GUEST_KERNEL_MODULES; leaves the others as they are.
+ensure_guest_kernel() {
+  local KERNEL_DIR KERNEL_RELEASE KERNEL_IMAGE KERNEL_MODULES
+  ensure_kernel "${LINUX:-}"
+  GUEST_KERNEL_RELEASE=$KERNEL_RELEASE
+  GUEST_KERNEL_IMAGE=$KERNEL_IMAGE
+  GUEST_KERNEL_MODULES=$KERNEL_MODULES
+}
+
+# with_guest_kernel COMMAND...: a function that takes "the kernel" for the guests'.
+with_guest_kernel() {
+  local KERNEL_RELEASE=$GUEST_KERNEL_RELEASE KERNEL_IMAGE=$GUEST_KERNEL_IMAGE
+  local KERNEL_MODULES=$GUEST_KERNEL_MODULES
+  "$@"
+}
+
+# kernel_package METAPACKAGE: that names today's kernel, which holds the files.
 kernel_package() {
-  apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+  apt-cache depends "$1" 2>/dev/null |
     sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
 }
 
 fetch_kernel() {
-  local base=$1 package work
-  package=$(kernel_package)
+  local base=$1 meta=$2 package work
+  package=$(kernel_package "$meta")
   if [[ -z $package ]]; then
     apt_update
-    package=$(kernel_package)
+    package=$(kernel_package "$meta")
   fi
-  [[ -n $package ]] || die "apt knows no linux-image-cloud-amd64: is this Debian 12 with a network?"
+  [[ -n $package ]] || die "apt knows no $meta: is this Debian 12 with a network?"
   mkdir -p "$base"
   work=$(mktemp -d "$base/fetch.XXXXXX")
   # A stale package list names a file that is gone from the mirror; a fresh one helps.
-  download_package "$package" "$work" || { apt_update && download_package "$(kernel_package)" "$work"; } ||
+  download_package "$package" "$work" || { apt_update && download_package "$(kernel_package "$meta")" "$work"; } ||
     die "could not download $package"
   dpkg-deb -x "$work"/*.deb "$work/root"
   rm -rf "${base:?}/$package"

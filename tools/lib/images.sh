@@ -13,8 +13,11 @@ add_modules() {
   shift
   mkdir -p "$folder"
   for name in "$@"; do
-    file=$(find "$KERNEL_MODULES" -name "$name.ko" -print -quit)
-    [[ -z $file ]] || cp "$file" "$folder/"
+    file=$(find "$KERNEL_MODULES" \( -name "$name.ko" -o -name "$name.ko.xz" \) -print -quit)
+    case $file in
+      *.xz) xz -dc "$file" >"$folder/$name.ko" ;;
+      ?*) cp "$file" "$folder/" ;;
+    esac
   done
 }
 
@@ -54,6 +57,28 @@ make_guest_streams() {
   local root
   root=$(mktemp -d "$CACHE/streams.XXXXXX")
   add_program "$root" "$STREAM_PROGRAMS/hs_receive" net/hs_receive
+  pack_initramfs "$root" "$1"
+  rm -rf "$root"
+}
+
+# What sockets take; and in L1 QEMU's peer, where the host's end is the kernel's. The virtio transport
+# is the last, so that a guest has its device when it has its modules.
+GUEST_VSOCK_MODULES=(vsock vsock_diag vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport)
+L1_VSOCK_MODULES=(vhost_iotlb vhost vsock vsock_diag vmw_vsock_virtio_transport_common vhost_vsock)
+
+# make_guest_vsock FILE: what is appended to a guest's initrd for a socket device. Needs
+# VSOCK_PROGRAMS and KERNEL_VSOCK_TESTS.
+make_guest_vsock() {
+  local root program
+  root=$(mktemp -d "$CACHE/vsock.XXXXXX")
+  install -D -m 644 "$ROOT/tests/lab/guest/vsock.sh" "$root/vsock/lib.sh"
+  install "$ROOT/tests/lab/kernel_test.sh" "$root/vsock/kernel_test.sh"
+  add_program "$root" "$VSOCK_PROGRAMS/vsock_peer" vsock/vsock_peer
+  for program in vsock_test vsock_diag_test; do
+    add_program "$root" "$KERNEL_VSOCK_TESTS/$program" "vsock/$program"
+  done
+  add_modules "$root/modules" "${GUEST_VSOCK_MODULES[@]}"
+  printf '%s\n' "${GUEST_VSOCK_MODULES[@]}" >"$root/vsock/modules"
   pack_initramfs "$root" "$1"
   rm -rf "$root"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Runs scenarios of tests/lab: directly where KVM has hardware behind it, else in L1, a machine
 # inside QEMU TCG that emulates AMD SVM. Needs common.sh, packages.sh, debian_kernel.sh, images.sh,
-# kvm.sh, and annulus.sh for scenarios with streams.
+# kvm.sh, annulus.sh for scenarios with streams or sockets, and kernel_vsock_tests.sh for the latter.
 #
 # The caller defines on_begin TAG and on_end TAG, called as jobs come and go, and on_lost TAG, called
 # if L1 died meanwhile; another on_begin, or on_end without a result, follows. LAB_CPUS and LAB_MEMORY
@@ -43,32 +43,27 @@ lab_where() {
   if [[ $(kvm_kind) == hardware && -z ${LAB_NESTED:-} ]]; then echo direct; else echo nested; fi
 }
 
-# needs_network "TAG SCENARIO VMM"...: whether one of these jobs has network cards.
-needs_network() {
-  local job scenario
+# needs VARIABLE "TAG SCENARIO VMM"...: whether the scenario of one of these jobs sets it: cards,
+# streams or vsock.
+needs() {
+  local variable=$1 job scenario
+  shift
   for job in "$@"; do
     read -r _ scenario _ <<<"$job"
-    [[ -z $(scenario_value "$scenario" cards) ]] || return 0
+    [[ -z $(scenario_value "$scenario" "$variable") ]] || return 0
   done
   return 1
 }
 
-# needs_streams "TAG SCENARIO VMM"...: whether one of these jobs sends streams to a driver of its own.
-needs_streams() {
-  local job scenario
-  for job in "$@"; do
-    read -r _ scenario _ <<<"$job"
-    [[ -z $(scenario_value "$scenario" streams) ]] || return 0
-  done
-  return 1
-}
-
+# Scenarios run on Debian's kernel; their guests on that of another series, LINUX, if set (6.12).
+#
 # lab_install [qemu]: packages for what this machine needs; qemu if the peer runs too.
 lab_install() {
   local packages=("${GUEST_PACKAGES[@]}")
   [[ $(lab_where) == direct && ${1:-} != qemu ]] || packages+=("${LAB_PACKAGES[@]}")
   install_packages "${packages[@]}"
   ensure_kernel
+  ensure_guest_kernel
 }
 
 # lab_prepare VMM...: fills LAB, the folder that scenarios run from. ANNULUS names the binary.
@@ -82,15 +77,15 @@ lab_prepare() {
   # Old logs go, the last ten runs stay.
   find "$CACHE/logs" -mindepth 1 -maxdepth 1 -printf '%p\n' | sort | head -n -10 | xargs -r rm -rf
   cp -r "$ROOT/tests/lab/scenarios" "$ROOT"/tests/lab/*.sh "$LAB/"
-  ln -s "$KERNEL_IMAGE" "$LAB/bzimage"
+  ln -s "$GUEST_KERNEL_IMAGE" "$LAB/bzimage"
   # The same, but its setup header names no payload (payload_length at 0x24c is 0): the VMM cannot
   # unpack it, as it could not one in another compression.
-  cp "$KERNEL_IMAGE" "$LAB/bzimage_self"
+  cp "$GUEST_KERNEL_IMAGE" "$LAB/bzimage_self"
   printf '\0\0\0\0' |
     dd of="$LAB/bzimage_self" bs=1 seek=$((0x24c)) conv=notrunc status=none
-  ensure_vmlinux
+  with_guest_kernel ensure_vmlinux
   ln -s "$VMLINUX" "$LAB/vmlinux"
-  make_guest_initrd "$LAB/initrd"
+  with_guest_kernel make_guest_initrd "$LAB/initrd"
   for vmm in "$@"; do
     case $vmm in
       annulus) ln -s "$ANNULUS" "$LAB/annulus" ;;
@@ -121,7 +116,7 @@ lab_add_network() {
   [[ ! -e $LAB/network ]] || return 0
   install_packages "${NETWORK_PACKAGES[@]}"
   mkdir "$LAB/network"
-  make_guest_network "$LAB/network/initrd"
+  with_guest_kernel make_guest_network "$LAB/network/initrd"
   for program in "${L1_NETWORK_PROGRAMS[@]}"; do
     ln -s "$(program_file "$program")" "$LAB/network/$program"
   done
@@ -141,6 +136,28 @@ lab_add_streams() {
   cp "$LAB/network/streams" "$root/lab/network/"
   add_program "$root" "$STREAM_PROGRAMS/hs_send" lab/network/hs_send
   pack_initramfs "$root" "$LAB_WORK/l1-streams.cpio"
+  rm -rf "$root"
+}
+
+# lab_add_vsock: LAB/vsock, which only scenarios with a socket device read. Once. Needs annulus.sh and
+# kernel_vsock_tests.sh.
+lab_add_vsock() {
+  local root=$LAB_WORK/l1-vsock file
+  [[ ! -e $LAB/vsock ]] || return 0
+  ensure_kernel_vsock_tests
+  ensure_vsock_programs
+  mkdir "$LAB/vsock"
+  with_guest_kernel make_guest_vsock "$LAB/vsock/initrd"
+  local files=("$VSOCK_PROGRAMS"/{vsock_peer,libvsock_shim.so}
+    "$KERNEL_VSOCK_TESTS"/{vsock_test,vsock_diag_test})
+  for file in "${files[@]}"; do ln -s "$file" "$LAB/vsock/"; done
+  [[ $(lab_where) == nested ]] || return 0
+  mkdir -p "$root/lab/vsock"
+  cp "$LAB/vsock/initrd" "$root/lab/vsock/"
+  for file in "${files[@]}"; do add_program "$root" "$file" "lab/vsock/$(basename "$file")"; done
+  add_modules "$root/modules" "${L1_VSOCK_MODULES[@]}"
+  printf '%s\n' "${L1_VSOCK_MODULES[@]}" >"$root/lab/vsock/modules"
+  pack_initramfs "$root" "$LAB_WORK/l1-vsock.cpio"
   rm -rf "$root"
 }
 
@@ -188,8 +205,9 @@ l1_command() {
 # lost: EXIT_CODE TOTAL_MS KERNEL_MS INIT_MS END_MS as tests/lab/run_scenario.sh says.
 lab_run_jobs() {
   local job tag scenario vmm
-  ! needs_network "$@" || lab_add_network
-  ! needs_streams "$@" || lab_add_streams
+  ! needs cards "$@" || lab_add_network
+  ! needs streams "$@" || lab_add_streams
+  ! needs vsock "$@" || lab_add_vsock
   if [[ $(lab_where) == nested ]]; then
     run_nested "$@"
     return
@@ -236,8 +254,9 @@ run_l1() {
   printf '%s\n' "$@" >"$overlay/jobs"
   pack_initramfs "$overlay" "$LAB_WORK/jobs.cpio"
   local parts=("$LAB_WORK/l1.cpio" "$LAB_WORK/jobs.cpio")
-  ! needs_network "$@" || parts+=("$LAB_WORK/l1-network.cpio")
-  ! needs_streams "$@" || parts+=("$LAB_WORK/l1-streams.cpio")
+  ! needs cards "$@" || parts+=("$LAB_WORK/l1-network.cpio")
+  ! needs streams "$@" || parts+=("$LAB_WORK/l1-streams.cpio")
+  ! needs vsock "$@" || parts+=("$LAB_WORK/l1-vsock.cpio")
   cat "${parts[@]}" >"$LAB_WORK/l1.image"
   for job in "$@"; do
     tag=${job%% *}
@@ -306,7 +325,8 @@ lab_interactive() {
   if [[ $1 == --l1 ]]; then
     lab_add_network
     lab_add_streams
-    cat "$LAB_WORK"/l1-{network,streams}.cpio >>"$LAB_WORK/l1.image"
+    lab_add_vsock
+    cat "$LAB_WORK"/l1-{network,streams,vsock}.cpio >>"$LAB_WORK/l1.image"
     l1_command "quiet lab.mode=shell"
   else
     l1_command "quiet lab.mode=guest lab.scenario=$1 ${LAB_CPUS:+lab.cpus=$LAB_CPUS} ${LAB_MEMORY:+lab.memory=$LAB_MEMORY}"

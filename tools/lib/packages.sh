@@ -11,11 +11,13 @@ BUILD_PACKAGES=(
 # What the clang configurations (sanitizers, analysis, fuzzing) and the checks of style need.
 CLANG_PACKAGES=(clang libclang-rt-14-dev llvm clang-tidy clang-format shellcheck acpica-tools)
 # What packs and boots guests.
-GUEST_PACKAGES=(busybox-static cpio python3 lz4)
+GUEST_PACKAGES=(busybox-static cpio python3 lz4 xz-utils)
 # What runs the lab where KVM has no hardware behind it, and the peer of the benches.
 LAB_PACKAGES=(qemu-system-x86 qemu-system-data seabios)
 # What guests with network cards, and the other ends of their cables, run.
 NETWORK_PACKAGES=(iperf3 ethtool iproute2 passt)
+# What builds the kernel's own tests of sockets, with linux-source of the guests' kernel.
+VSOCK_PACKAGES=(gcc make xz-utils)
 
 # Once in a process, and only when something is to be fetched.
 apt_update() {

@@ -60,3 +60,22 @@ read_each_hwrng() {
 cpu_count() { grep -c '^processor' /proc/cpuinfo; }
 
 memory_total_kib() { awk '/^MemTotal/ { print $2 }' /proc/meminfo; }
+
+# l1 NAME ARGUMENT...: what l1_NAME in L1 prints.
+l1() {
+  echo "lab: l1 $*" >/dev/console
+  read -r status answer </dev/console
+  [ "$status" = ok ] || fail "l1 $*: $answer" >/dev/console
+  [ -z "$answer" ] || echo "$answer"
+}
+
+# await_value NAME EXPECTED COMMAND...: waits up to ten seconds for it to print that.
+await_value() {
+  value_name=$1 value_expected=$2 tries=100
+  shift 2
+  while [ "$("$@" 2>/dev/null)" != "$value_expected" ] && [ $tries -gt 0 ]; do
+    sleep 0.1
+    tries=$((tries - 1))
+  done
+  check "$value_name" "$("$@" 2>&1)" "$value_expected"
+}

@@ -3,8 +3,6 @@
 # tests/lab/network.sh is what they talk to.
 
 while read -r module; do insmod "/modules/$module.ko"; done </net/modules
-# So that what L1 answers is not seen twice.
-stty -F /dev/console -echo
 
 # Where L1 serves.
 server=10.0.0.1
@@ -12,25 +10,6 @@ server=10.0.0.1
 ip() { /net/ip "$@"; }
 iperf3() { /net/iperf3 "$@"; }
 ethtool() { /net/ethtool "$@"; }
-
-# l1 NAME ARGUMENT...: what l1_NAME in L1 prints.
-l1() {
-  echo "lab: l1 $*" >/dev/console
-  read -r status answer </dev/console
-  [ "$status" = ok ] || fail "l1 $*: $answer" >/dev/console
-  [ -z "$answer" ] || echo "$answer"
-}
-
-# await_value NAME EXPECTED COMMAND...: waits up to ten seconds for it to print that.
-await_value() {
-  value_name=$1 value_expected=$2 tries=100
-  shift 2
-  while [ "$("$@" 2>/dev/null)" != "$value_expected" ] && [ $tries -gt 0 ]; do
-    sleep 0.1
-    tries=$((tries - 1))
-  done
-  check "$value_name" "$("$@" 2>&1)" "$value_expected"
-}
 
 # eth0's virtioN.
 card_device() { basename "$(readlink -f /sys/class/net/eth0/device)"; }
