@@ -27,8 +27,9 @@ int SendMessage(int fd, absl::Span<iovec> vectors) {
   message.msg_iov = vectors.data();
   message.msg_iovlen = vectors.size();
   for (;;) {
-    if (memory::SendShared(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (memory::SendShared(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
       return 0;
+    }
     if (errno != EINTR) return errno;
   }
 }
