@@ -1,6 +1,7 @@
 #include "base/event_fd.h"
 
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,7 +27,14 @@ void EventFd::Signal() const {
 
 uint64_t EventFd::Drain() const {
   uint64_t count = 0;
-  return ::read(fd_.get(), &count, sizeof(count)) == sizeof(count) ? count : 0;
+  iovec room = {&count, sizeof(count)};
+  // Whoever shares the eventfd may have made it blocking.
+  ssize_t bytes = ::preadv2(fd_.get(), &room, 1, -1, RWF_NOWAIT);
+  // What is no eventfd, or a kernel before 5.8, does not know that.
+  if (bytes < 0 && errno == EOPNOTSUPP) {
+    bytes = ::read(fd_.get(), &count, sizeof(count));
+  }
+  return bytes == ssize_t{sizeof(count)} ? count : 0;
 }
 
 }  // namespace annulus
