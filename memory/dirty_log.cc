@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/check.h"
+
 namespace annulus::memory {
 namespace {
 
@@ -15,7 +17,19 @@ constexpr uint64_t DivideUp(uint64_t value, uint64_t by) {
 DirtyLog::DirtyLog(uint64_t limit)
     : page_count_(DivideUp(limit, kPageSize)),
       word_count_(DivideUp(page_count_, 64)),
-      words_(new std::atomic<uint64_t>[word_count_]()) {}
+      owned_(new std::atomic<uint64_t>[word_count_]()),
+      words_(owned_.get()) {}
+
+// What lies in the memory is 64-bit numbers in host order, as atomics of this
+// size are.
+DirtyLog::DirtyLog(uint8_t* bits, uint64_t bytes)
+    : page_count_(bytes * 8),
+      word_count_(bytes / 8),
+      words_(reinterpret_cast<std::atomic<uint64_t>*>(bits)) {
+  static_assert(sizeof(std::atomic<uint64_t>) == 8 &&
+                std::endian::native == std::endian::little);
+  ANNULUS_CHECK(reinterpret_cast<uintptr_t>(bits) % 8 == 0 && bytes % 8 == 0);
+}
 
 void DirtyLog::Mark(GuestAddress address, uint64_t length) {
   if (length == 0) return;
@@ -25,13 +39,11 @@ void DirtyLog::Mark(GuestAddress address, uint64_t length) {
   const uint64_t end = std::min(last_byte / kPageSize + 1, page_count_);
   for (uint64_t page = first; page < end; ++page) {
     const uint64_t bit = uint64_t{1} << (page % 64);
-    std::atomic<uint64_t>& word = words_[page / 64];
-    // The load spares the locked instruction for a page that is dirty already.
-    // Acquire/release: pairs with the exchange in Collect(), so that a page
-    // whose bit was found set here is read by the collector after this write.
-    if ((word.load(std::memory_order_acquire) & bit) == 0) {
-      word.fetch_or(bit, std::memory_order_release);
-    }
+    // Acquire-release: pairs with the exchange in Collect(), or that of a
+    // front-end, so that who takes the bit sees what was written before. Not
+    // spared where the bit is set already: a load may come before the writes
+    // that it stands for are visible, and the bit may be taken in between.
+    words_[page / 64].fetch_or(bit, std::memory_order_acq_rel);
   }
 }
 

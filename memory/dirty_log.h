@@ -12,7 +12,8 @@ namespace annulus::memory {
 
 // One bit for each 4 KiB page of guest-physical space below a limit, set when
 // the device side writes to it. KVM logs what vCPUs write; snapshots and
-// migration need both.
+// migration need both. Page n is bit n % 8 of byte n / 8, which is also the
+// format of a vhost-user log.
 //
 // Threads: thread-safe. Mark() by any worker, Collect() by any one thread.
 // Allocation: only in the constructor and in Collect().
@@ -22,6 +23,9 @@ class DirtyLog {
 
   // Covers [0, limit) rounded up to a whole page.
   explicit DirtyLog(uint64_t limit);
+  // In memory of the caller, which outlives this and which another process may
+  // share. REQUIRES: both `bits` and `bytes` are multiples of 8.
+  DirtyLog(uint8_t* bits, uint64_t bytes);
 
   // Hot. Marks the pages that [address, address + length) touches; the part
   // beyond the limit is ignored.
@@ -34,7 +38,8 @@ class DirtyLog {
  private:
   const uint64_t page_count_;
   const uint64_t word_count_;
-  std::unique_ptr<std::atomic<uint64_t>[]> words_;
+  const std::unique_ptr<std::atomic<uint64_t>[]> owned_;  // Or null.
+  std::atomic<uint64_t>* const words_;
 };
 
 }  // namespace annulus::memory

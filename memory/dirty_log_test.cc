@@ -1,5 +1,6 @@
 #include "memory/dirty_log.h"
 
+#include <array>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -16,6 +17,20 @@ TEST(DirtyLogTest, RangeBeyondTheLimitIsCutOff) {
   log.Mark(GuestAddress(UINT64_MAX), 2);
   log.Mark(GuestAddress(98 * DirtyLog::kPageSize), 0);
   EXPECT_EQ(log.Collect(), (std::vector<uint64_t>{99}));
+}
+
+TEST(DirtyLogTest, MemoryOfOthersHasBitsInBytes) {
+  alignas(8) std::array<uint8_t, 24> bytes = {};
+  DirtyLog log(bytes.data(), 16);
+  for (const uint64_t page : {0, 9, 10, 127, 128, 191}) {
+    log.Mark(GuestAddress(page * DirtyLog::kPageSize), 1);
+  }
+  std::array<uint8_t, 24> expected = {};
+  expected[0] = 1;
+  expected[1] = 6;
+  expected[15] = 0x80;
+  EXPECT_EQ(bytes, expected) << "128 is beyond the end";
+  EXPECT_EQ(log.Collect(), (std::vector<uint64_t>{0, 9, 10, 127}));
 }
 
 TEST(DirtyLogTest, NoMarkIsLostWhileAnotherThreadCollects) {
