@@ -2,14 +2,17 @@
 #define DEVICES_VIRTIO_DEVICE_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/base/attributes.h"
 #include "absl/types/span.h"
 #include "base/event_fd.h"
 #include "devices/interrupt.h"
 #include "devices/virtio/queue/queue_config.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/spec/features.h"
 #include "memory/guest_memory.h"
+#include "memory/guest_span.h"
 
 namespace annulus::virtio {
 
@@ -38,6 +41,12 @@ struct QueueResources {
   const EventFd* notification;        // Available buffer notifications.
   Interrupt* interrupt;               // Used buffer notifications.
   DeviceHost* host;
+  // Where it ran before, to go on from there; untrusted. Else from the
+  // beginning of its rings.
+  std::optional<QueueState> resume = {};
+  // Where it is to note what it has in flight, in memory that outlives this
+  // process; empty: nowhere.
+  memory::GuestSpan inflight = {};
 };
 
 // One virtio device, the same under MMIO, PCI, vhost-user and a unit test. It
@@ -84,9 +93,11 @@ class VirtioDevice {
   virtual void StartQueue(uint16_t index, const QueueResources& resources) = 0;
 
   // Returns when the worker no longer touches the queue, guest memory or the
-  // interrupt. A no-op for a queue that does not run. Bounded: a worker gives
-  // up after at most one batch.
-  virtual void StopQueue(uint16_t index) = 0;
+  // interrupt. Bounded: a worker gives up after at most one batch. What it
+  // returns is where to go on: buffers that were taken and not used are
+  // available again. Nothing, if the queue was not started since it was stopped
+  // last, or had an invalid configuration.
+  virtual std::optional<QueueState> StopQueue(uint16_t index) = 0;
 
   // Device reset (virtio 1.4 §2.1): stops every queue, forgets the driver.
   virtual void Reset() = 0;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
@@ -80,19 +81,22 @@ void PackedQueue::PushInOrder(PackedPosition position,
   }
 }
 
-// Hot.
-void PackedQueue::Expose() {
-  if (next_used_ == exposed_) return;
+// Hot. There is a batch to be shown. The noting one is a function of its own,
+// so that the other one pays a branch.
+template <bool kNote>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void PackedQueue::ExposeBatch() {
   if (run_open_) {
     run_open_ = false;
     StageUsed(run_start_, run_id_, 0);
   }
+  const uint32_t count = exposed_.DistanceTo(next_used_, size_);
+  if constexpr (kNote) inflight_->BeforeExpose(count, next_used_);
   // Release: pairs with the driver's acquire of the flags; the later used
   // descriptors of the batch and the bytes in the buffers come before it.
   ring_.Store<uint64_t>(
       exposed_.offset * kDescriptorBytes + offsetof(PackedDescriptor, len),
       first_word_, std::memory_order_release);
-  const uint32_t count = exposed_.DistanceTo(next_used_, size_);
+  if constexpr (kNote) inflight_->AfterExpose();
   if (ABSL_PREDICT_FALSE(memory_->logs_writes())) {
     MarkRingDirty(*memory_, ring_address_, kDescriptorBytes, size_,
                   exposed_.offset, count);
@@ -100,6 +104,17 @@ void PackedQueue::Expose() {
   // More than a lap without a question: there is nothing to tell apart.
   undecided_ = std::min<uint32_t>(undecided_ + count, size_ + 1);
   exposed_ = next_used_;
+}
+
+ABSL_ATTRIBUTE_NOINLINE void PackedQueue::ExposeNoted() {
+  ExposeBatch</*kNote=*/true>();
+}
+
+// Hot.
+void PackedQueue::Expose() {
+  if (next_used_ == exposed_) return;
+  if (ABSL_PREDICT_FALSE(inflight_ != nullptr)) return ExposeNoted();
+  ExposeBatch</*kNote=*/false>();
 }
 
 // Hot.

@@ -14,6 +14,7 @@
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/descriptor_words.h"
 #include "devices/virtio/queue/event_suppression.h"
+#include "devices/virtio/queue/inflight/packed_inflight.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/violation.h"
@@ -49,6 +50,12 @@ class PackedQueue {
   static absl::StatusOr<PackedQueue> Create(
       const memory::GuestMemory& memory ABSL_ATTRIBUTE_LIFETIME_BOUND,
       const QueueConfig& config, const QueueState& state);
+
+  // Cold. The device only reads the buffers of this queue. DPDK's driver, at
+  // least up to 24.11, marks the frame's header in an indirect table as
+  // device-writable; from now on nothing in such tables is taken to be so.
+  // REQUIRED before Pop().
+  void ReadOnly() { read_only_ = true; }
 
   // Hot. Takes the next available chain. False means "none": the queue is
   // empty, or !ok(). REQUIRES: `chain` is not pending.
@@ -117,12 +124,22 @@ class PackedQueue {
   // its place. REQUIRED before Pop().
   bool AllResumed() const { return unresumed_ == 0; }
 
+  // Cold. From now on notes what is in flight, for RecoverQueue(). `inflight`,
+  // which began where this queue did, outlives the queue's use. REQUIRES:
+  // nothing is in flight, and chains will be pushed in the order in which they
+  // are popped.
+  void NoteInflight(PackedInflight& inflight) {
+    ANNULUS_CHECK(AllResumed());
+    inflight_ = &inflight;
+  }
+
  private:
   PackedQueue(const memory::GuestMemory& memory, const QueueConfig& config);
 
   bool TakeNext(DescriptorChain& chain, bool may_wait);
   uint32_t Fill(ChainBatch& batch);
   void TakeRun(ChainBatch& batch);
+  uint32_t Note(const DescriptorChain* chains, uint32_t count);
   Violation CollectList(DescriptorWords descriptor, uint32_t free,
                         DescriptorChain& chain) const;
   Violation CollectIndirect(const DescriptorWords& table_descriptor,
@@ -136,6 +153,9 @@ class PackedQueue {
   void PushInOrder(PackedPosition position, const DescriptorChain& chain,
                    uint32_t written);
   void StageUsed(PackedPosition position, uint16_t id, uint32_t written);
+  template <bool kNote>
+  void ExposeBatch();
+  void ExposeNoted();
   void StoreDeviceEvent(uint16_t desc, uint16_t flags);
 
   // Constant after Create().
@@ -149,6 +169,7 @@ class PackedQueue {
   bool event_idx_;
   bool indirect_;
   bool in_order_;
+  bool read_only_ = false;  // See ReadOnly().
 
   // Trusted shadows; the guest's copies are never read back. In ring order,
   // less than a lap from the first to the last or just one:
@@ -169,6 +190,7 @@ class PackedQueue {
 
   uint32_t undecided_ = 0;  // Descriptors exposed and not yet asked for.
   uint32_t unresumed_ = 0;  // Saved as in flight and not yet taken up.
+  PackedInflight* inflight_ = nullptr;  // Not owned; null: nothing is noted.
   Violation violation_ = Violation::kNone;
 };
 

@@ -31,7 +31,8 @@ constexpr uint16_t kLong = kPackedDescNext | kPackedDescIndirect;
 // Hot.
 bool PackedQueue::Pop(DescriptorChain& chain) {
   ANNULUS_DCHECK(!chain.pending_);
-  return TakeNext(chain, /*may_wait=*/false);
+  if (!TakeNext(chain, /*may_wait=*/false)) return false;
+  return ABSL_PREDICT_TRUE(inflight_ == nullptr) || Note(&chain, 1) != 0;
 }
 
 // Hot.
@@ -58,7 +59,22 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint32_t PackedQueue::Fill(
     batch.Commit();
     TakeRun(batch);
   }
-  return batch.count_ - before;
+  const uint32_t taken = batch.count_ - before;
+  if (ABSL_PREDICT_FALSE(inflight_ != nullptr)) {
+    return Note(batch.chains_.data() + before, taken);
+  }
+  return taken;
+}
+
+// Before anyone sees the chains: their descriptors are still in the ring.
+// Returns `count`.
+ABSL_ATTRIBUTE_NOINLINE uint32_t
+PackedQueue::Note(const DescriptorChain* chains, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    inflight_->Note(ring_, chains[i].order_, chains[i].ring_descriptors_);
+  }
+  if (count != 0) inflight_->NoteEnd();
+  return count;
 }
 
 // Hot. Takes available buffers of one descriptor each, the common case, up to
@@ -208,9 +224,10 @@ Violation PackedQueue::CollectIndirect(const DescriptorWords& table_descriptor,
     // "The VIRTQ_DESC_F_WRITE flags bit is the only valid flag for descriptors
     // in the indirect table. Others are reserved and are ignored by the
     // device." (§2.8.7) That includes VIRTQ_DESC_F_INDIRECT: no nesting.
+    const bool writable =
+        (descriptor.packed_flags() & kPackedDescWrite) != 0 && !read_only_;
     const Violation violation =
-        chain.Append(*memory_, descriptor.addr, descriptor.len(),
-                     (descriptor.packed_flags() & kPackedDescWrite) != 0);
+        chain.Append(*memory_, descriptor.addr, descriptor.len(), writable);
     if (ABSL_PREDICT_FALSE(violation != Violation::kNone)) return violation;
   }
   return Violation::kNone;

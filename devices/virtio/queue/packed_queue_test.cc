@@ -50,6 +50,22 @@ TEST_F(PackedQueueTest, IndirectTableNeedsNoAlignment) {
   EXPECT_EQ(chain_.writable_bytes(), 9u);
 }
 
+// As DPDK's driver makes them: the frame's header comes first, and is marked.
+TEST_F(PackedQueueTest, NothingInATableIsWritableWhereTheDeviceOnlyReads) {
+  ring_.Packed(0, {.addr = kTable, .len = 32, .flags = kAvail | kIndirect});
+  ring_.Packed(0, {.addr = kRawBuffers, .len = 12, .flags = kWrite}, kTable);
+  ring_.Packed(1, {.addr = kRawBuffers + 64, .len = 60, .flags = 0}, kTable);
+  PackedQueue strict = Make();
+  ASSERT_FALSE(strict.Pop(chain_));
+  EXPECT_EQ(strict.violation(), Violation::kReadableAfterWritable);
+  PackedQueue queue = Make();
+  queue.ReadOnly();
+  ASSERT_TRUE(queue.Pop(chain_));
+  EXPECT_EQ(chain_.readable().size(), 2u);
+  EXPECT_EQ(chain_.readable_bytes(), 72u);
+  EXPECT_EQ(chain_.writable_bytes(), 0u);
+}
+
 // A driver that reads in ring order sees nothing of a batch until its first
 // flags are written, which is last.
 TEST_F(PackedQueueTest, FirstFlagsOfABatchAreWrittenByPublish) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
@@ -88,20 +89,23 @@ void SplitQueue::PushInOrder(uint16_t index, const DescriptorChain& chain,
   }
 }
 
-// Hot.
-void SplitQueue::Expose() {
-  if (next_used_ == published_used_) return;
+// Hot. There is a batch to be shown. The noting one is a function of its own,
+// so that the other one pays a branch.
+template <bool kNote>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void SplitQueue::ExposeBatch() {
   if (run_open_) {
     run_open_ = false;
     StageUsed(run_start_, run_id_, 0);
   }
   const uint16_t start = published_used_;
   published_used_ = next_used_;
+  const uint32_t count = static_cast<uint16_t>(published_used_ - start);
+  if constexpr (kNote) inflight_->BeforeExpose(count);
   // Release: pairs with the driver's acquire of used idx; the entries and the
   // bytes in the buffers come before it.
   used_.Store<uint16_t>(kIndexOffset, published_used_,
                         std::memory_order_release);
-  const uint32_t count = static_cast<uint16_t>(published_used_ - start);
+  if constexpr (kNote) inflight_->AfterExpose(published_used_);
   if (ABSL_PREDICT_FALSE(memory_->logs_writes())) {
     memory_->MarkDirty(used_address_, sizeof(SplitUsedHeader));
     const memory::GuestAddress first(used_address_.value() +
@@ -111,6 +115,17 @@ void SplitQueue::Expose() {
   }
   // Beyond 2^16 every event was passed, and there is nothing to count.
   undecided_ = std::min<uint32_t>(undecided_ + count, UINT16_MAX + 1);
+}
+
+ABSL_ATTRIBUTE_NOINLINE void SplitQueue::ExposeNoted() {
+  ExposeBatch</*kNote=*/true>();
+}
+
+// Hot.
+void SplitQueue::Expose() {
+  if (next_used_ == published_used_) return;
+  if (ABSL_PREDICT_FALSE(inflight_ != nullptr)) return ExposeNoted();
+  ExposeBatch</*kNote=*/false>();
 }
 
 // Hot.

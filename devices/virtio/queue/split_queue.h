@@ -13,6 +13,7 @@
 #include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
 #include "devices/virtio/queue/descriptor_words.h"
+#include "devices/virtio/queue/inflight/split_inflight.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/violation.h"
@@ -97,6 +98,10 @@ class SplitQueue {
   uint16_t size() const { return size_; }
   const memory::GuestMemory& memory() const { return *memory_; }
 
+  // Cold. The head in the used ring's entry before `index`, 0 where it is none:
+  // for NoteInflight()'s beginning.
+  uint16_t UsedHeadBefore(uint16_t index) const;
+
   // Cold. What is needed to go on later. REQUIRES: all pushed chains are
   // published. Chains in flight are saved by themselves: SaveChain().
   QueueState Save() const;
@@ -113,6 +118,15 @@ class SplitQueue {
   // its place. REQUIRED before Pop().
   bool AllResumed() const { return unresumed_ == 0; }
 
+  // Cold. From now on notes what is in flight, for RecoverQueue(). `inflight`,
+  // which began where this queue did, outlives the queue's use. REQUIRES:
+  // nothing is in flight, and chains will be pushed in the order in which they
+  // are popped.
+  void NoteInflight(SplitInflight& inflight) {
+    ANNULUS_CHECK(AllResumed());
+    inflight_ = &inflight;
+  }
+
  private:
   SplitQueue(const memory::GuestMemory& memory, const QueueConfig& config);
 
@@ -120,6 +134,7 @@ class SplitQueue {
   bool TakeNext(DescriptorChain& chain, bool may_wait);
   uint32_t Fill(ChainBatch& batch);
   void TakeRun(ChainBatch& batch);
+  uint32_t Note(const DescriptorChain* chains, uint32_t count);
   Violation CollectList(DescriptorWords descriptor,
                         DescriptorChain& chain) const;
   Violation CollectIndirect(const DescriptorWords& table_descriptor,
@@ -127,6 +142,9 @@ class SplitQueue {
   void PushInOrder(uint16_t index, const DescriptorChain& chain,
                    uint32_t written);
   void StageUsed(uint16_t index, uint16_t id, uint32_t written);
+  template <bool kNote>
+  void ExposeBatch();
+  void ExposeNoted();
 
   // Constant after Create().
   const memory::GuestMemory* memory_;  // Not owned.
@@ -155,6 +173,7 @@ class SplitQueue {
   uint16_t run_start_ = 0;
 
   Violation violation_ = Violation::kNone;
+  SplitInflight* inflight_ = nullptr;  // Not owned; null: nothing is noted.
 };
 
 inline void SplitQueue::Push(DescriptorChain& chain, uint32_t written) {

@@ -1,5 +1,7 @@
 // SplitQueue: going on where a queue was saved.
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -9,6 +11,7 @@
 #include "base/status_macros.h"
 #include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/split_queue.h"
+#include "devices/virtio/spec/split_ring.h"
 
 namespace annulus::virtio {
 
@@ -40,6 +43,15 @@ QueueState SplitQueue::Save() const {
           .next_available = next_available_,
           .next_used = next_used_,
           .violation = violation_};
+}
+
+uint16_t SplitQueue::UsedHeadBefore(uint16_t index) const {
+  const size_t slot = static_cast<uint16_t>(index - 1) & (size_ - 1u);
+  const uint32_t head = used_.Load<uint32_t>(
+      sizeof(SplitUsedHeader) + slot * sizeof(SplitUsedElement) +
+          offsetof(SplitUsedElement, id),
+      std::memory_order_relaxed);
+  return head < size_ ? static_cast<uint16_t>(head) : 0;
 }
 
 absl::Status SplitQueue::ResumeChain(const ChainState& state,

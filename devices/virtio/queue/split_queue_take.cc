@@ -47,7 +47,8 @@ bool SplitQueue::FetchAvailableIndex() {
 // Hot.
 bool SplitQueue::Pop(DescriptorChain& chain) {
   ANNULUS_DCHECK(!chain.pending_);
-  return TakeNext(chain, /*may_wait=*/false);
+  if (!TakeNext(chain, /*may_wait=*/false)) return false;
+  return ABSL_PREDICT_TRUE(inflight_ == nullptr) || Note(&chain, 1) != 0;
 }
 
 // Hot.
@@ -73,7 +74,18 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline uint32_t SplitQueue::Fill(
     batch.Commit();
     TakeRun(batch);
   }
-  return batch.count_ - before;
+  const uint32_t taken = batch.count_ - before;
+  if (ABSL_PREDICT_FALSE(inflight_ != nullptr)) {
+    return Note(batch.chains_.data() + before, taken);
+  }
+  return taken;
+}
+
+// Before anyone sees the chains. Returns `count`.
+ABSL_ATTRIBUTE_NOINLINE uint32_t SplitQueue::Note(const DescriptorChain* chains,
+                                                  uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) inflight_->Note(chains[i].id_);
+  return count;
 }
 
 // Hot. Takes buffers of one descriptor each, the common case, up to anything

@@ -11,6 +11,8 @@
 #include "base/status_macros.h"
 #include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/inflight/packed_inflight.h"
+#include "devices/virtio/queue/inflight/split_inflight.h"
 #include "devices/virtio/queue/packed_queue.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/queue/queue_state.h"
@@ -18,8 +20,13 @@
 #include "devices/virtio/queue/violation.h"
 #include "devices/virtio/spec/features.h"
 #include "memory/guest_memory.h"
+#include "memory/guest_span.h"
 
 namespace annulus::virtio {
+
+// What a queue needs of its own to note what it has in flight.
+using InflightNotes =
+    std::variant<std::monostate, SplitInflight, PackedInflight>;
 
 // Device side of a virtqueue of the format that was negotiated, chosen once at
 // creation (virtio 1.4 §2.6 "Virtqueues").
@@ -77,6 +84,12 @@ class Virtqueue {
     return std::forward<Function>(function)(*std::get_if<SplitQueue>(&queue_));
   }
 
+  // Cold. See PackedQueue; a split queue needs no such leniency.
+  void ReadOnly() {
+    if (PackedQueue* packed = std::get_if<PackedQueue>(&queue_)) {
+      packed->ReadOnly();
+    }
+  }
   [[nodiscard]] bool Pop(DescriptorChain& chain) {
     return Visit([&](auto& queue) { return queue.Pop(chain); });
   }
@@ -128,12 +141,28 @@ class Virtqueue {
   QueueState Save() const {
     return Visit([](const auto& queue) { return queue.Save(); });
   }
+  // Cold. The same, as if what was popped and not pushed had never been popped:
+  // whoever goes on pops it again. REQUIRES: chains were pushed in the order in
+  // which they were popped, as all devices here do.
+  QueueState SaveRewound() const {
+    QueueState state = Save();
+    state.next_available = state.next_used;
+    state.available_wrap = state.used_wrap;
+    return state;
+  }
   absl::Status ResumeChain(const ChainState& state, DescriptorChain& chain) {
     return Visit([&](auto& queue) { return queue.ResumeChain(state, chain); });
   }
   bool AllResumed() const {
     return Visit([](const auto& queue) { return queue.AllResumed(); });
   }
+  // Cold. Begins to note in `region`, which is shared with whoever outlives
+  // this process, what is in flight: RecoverQueue() finds it there. `notes` are
+  // the queue's own and outlive its use. REQUIRES: chains will be pushed in the
+  // order in which they are popped. InvalidArgument where the region is too
+  // small or misaligned, or something is in flight already.
+  absl::Status NoteInflight(const memory::GuestSpan& region,
+                            InflightNotes& notes);
   bool packed() const { return std::holds_alternative<PackedQueue>(queue_); }
 
  private:
@@ -142,6 +171,31 @@ class Virtqueue {
 
   std::variant<SplitQueue, PackedQueue> queue_;
 };
+
+inline absl::Status Virtqueue::NoteInflight(const memory::GuestSpan& region,
+                                            InflightNotes& notes) {
+  const QueueState state = Save();
+  if (state.next_available != state.next_used ||
+      state.available_wrap != state.used_wrap) {
+    return absl::InvalidArgumentError(
+        "a queue with chains in flight cannot begin to note them");
+  }
+  if (PackedQueue* packed = std::get_if<PackedQueue>(&queue_)) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        PackedInflight inflight,
+        PackedInflight::Create(region, state.size,
+                               {state.next_used, state.used_wrap}));
+    packed->NoteInflight(notes.emplace<PackedInflight>(std::move(inflight)));
+    return absl::OkStatus();
+  }
+  SplitQueue& split = *std::get_if<SplitQueue>(&queue_);
+  ANNULUS_ASSIGN_OR_RETURN(
+      SplitInflight inflight,
+      SplitInflight::Create(region, state.size, state.next_used,
+                            split.UsedHeadBefore(state.next_used)));
+  split.NoteInflight(notes.emplace<SplitInflight>(std::move(inflight)));
+  return absl::OkStatus();
+}
 
 }  // namespace annulus::virtio
 
