@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<RngDevice>> RngDevice::Create(
   ANNULUS_ASSIGN_OR_RETURN(
       device->worker_,
       QueueWorker::Create({.name = absl::StrCat(options.name, "/q0"),
-                           .poll_duration = options.poll_duration},
+                           .policy = options.workers},
                           *device, log));
   return device;
 }
@@ -46,8 +46,8 @@ void RngDevice::StartQueue(uint16_t index, const QueueResources& resources) {
   if (index == 0) worker_->Start(resources);
 }
 
-void RngDevice::StopQueue(uint16_t index) {
-  if (index == 0) worker_->Stop();
+std::optional<QueueState> RngDevice::StopQueue(uint16_t index) {
+  return index == 0 ? worker_->Stop() : std::nullopt;
 }
 
 void RngDevice::Reset() { worker_->Stop(); }

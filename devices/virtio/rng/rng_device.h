@@ -5,11 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/attributes.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/log_sink.h"
 #include "devices/virtio/device.h"
@@ -20,6 +20,7 @@
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/worker/queue_handler.h"
 #include "devices/virtio/worker/queue_worker.h"
+#include "devices/virtio/worker/worker_policy.h"
 
 namespace annulus::virtio {
 
@@ -29,7 +30,7 @@ struct RngOptions {
   bool event_idx = true;      // Offer VIRTIO_F_EVENT_IDX.
   bool indirect_desc = true;  // Offer VIRTIO_F_INDIRECT_DESC.
   bool in_order = true;       // Offer VIRTIO_F_IN_ORDER.
-  absl::Duration poll_duration = absl::ZeroDuration();
+  WorkerPolicy workers = {};
   EntropySource* source = nullptr;  // Outlives the device. Null: getrandom(2).
 };
 
@@ -76,7 +77,7 @@ class RngDevice final : public VirtioDevice, private QueueHandler {
   uint32_t config_generation() const override { return 0; }
   void Start(const FeatureSet&) override {}
   void StartQueue(uint16_t index, const QueueResources& resources) override;
-  void StopQueue(uint16_t index) override;
+  std::optional<QueueState> StopQueue(uint16_t index) override;
   void Reset() override;
 
   // Queues stopped by the driver's violations; buffers cut short because the

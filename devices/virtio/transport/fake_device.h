@@ -86,7 +86,7 @@ class FakeDevice final : public VirtioDevice {
     }
     if (index == options_.broken_queue) resources.host->NeedsReset();
   }
-  void StopQueue(uint16_t index) override {
+  std::optional<QueueState> StopQueue(uint16_t index) override {
     {
       MutexLock lock(mu_);
       // As with Reset() below.
@@ -95,6 +95,7 @@ class FakeDevice final : public VirtioDevice {
       queues_.at(index).reset();
     }
     if (options_.on_stop_queue) options_.on_stop_queue();
+    return std::nullopt;
   }
   void Reset() override {
     MutexLock lock(mu_);

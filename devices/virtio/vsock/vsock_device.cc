@@ -57,17 +57,19 @@ absl::Status VsockDevice::CreateWorkers() {
       host_loop_, IdleHostLoop::Create(absl::StrCat(options_.name, "/host"),
                                        *muxer_, host_turn_));
   CreateHandlers();
-  ANNULUS_ASSIGN_OR_RETURN(rx_worker_, CreateWorker("rx", *receive_));
-  ANNULUS_ASSIGN_OR_RETURN(tx_worker_, CreateWorker("tx", *transmit_));
+  ANNULUS_ASSIGN_OR_RETURN(rx_worker_, CreateWorker("rx", 0, *receive_));
+  ANNULUS_ASSIGN_OR_RETURN(tx_worker_, CreateWorker("tx", 1, *transmit_));
   if (options_.dgram) ANNULUS_RETURN_IF_ERROR(CreateDgramWorkers());
-  ANNULUS_ASSIGN_OR_RETURN(event_worker_, CreateWorker("event", *event_));
+  ANNULUS_ASSIGN_OR_RETURN(
+      event_worker_, CreateWorker("event", options_.dgram ? 4 : 2, *event_));
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<QueueWorker>> VsockDevice::CreateWorker(
-    absl::string_view name, QueueHandler& handler) const {
+    absl::string_view name, size_t index, QueueHandler& handler) const {
   return QueueWorker::Create({.name = absl::StrCat(options_.name, "/", name),
-                              .poll_duration = options_.poll_duration},
+                              .policy = options_.workers,
+                              .index = index},
                              handler, log_);
 }
 
@@ -110,9 +112,9 @@ absl::Status VsockDevice::CreateDgramWorkers() {
                                           .turn = dgram_tx_turn_,
                                           .counters = dgram_tx_counters_});
   ANNULUS_ASSIGN_OR_RETURN(dgram_rx_worker_,
-                           CreateWorker("dgram-rx", *dgram_receive_));
+                           CreateWorker("dgram-rx", 2, *dgram_receive_));
   ANNULUS_ASSIGN_OR_RETURN(dgram_tx_worker_,
-                           CreateWorker("dgram-tx", *dgram_transmit_));
+                           CreateWorker("dgram-tx", 3, *dgram_transmit_));
   return absl::OkStatus();
 }
 
@@ -197,9 +199,9 @@ void VsockDevice::StartQueue(uint16_t index, const QueueResources& resources) {
   if (worker != nullptr) worker->Start(resources);
 }
 
-void VsockDevice::StopQueue(uint16_t index) {
+std::optional<QueueState> VsockDevice::StopQueue(uint16_t index) {
   QueueWorker* const worker = WorkerOf(index);
-  if (worker != nullptr) worker->Stop();
+  return worker != nullptr ? worker->Stop() : std::nullopt;
 }
 
 void VsockDevice::Reset() {

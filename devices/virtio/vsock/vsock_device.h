@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/base/attributes.h"
@@ -75,7 +76,7 @@ class VsockDevice final : public VirtioDevice {
   }
   void Start(const FeatureSet& features) override;
   void StartQueue(uint16_t index, const QueueResources& resources) override;
-  void StopQueue(uint16_t index) override;
+  std::optional<QueueState> StopQueue(uint16_t index) override;
   void Reset() override;
 
   // The guest is to forget its connections, and to look what CID it has: after
@@ -108,7 +109,7 @@ class VsockDevice final : public VirtioDevice {
   void CreateHandlers();
   absl::Status CreateDgramWorkers();
   absl::StatusOr<std::unique_ptr<QueueWorker>> CreateWorker(
-      absl::string_view name, QueueHandler& handler) const;
+      absl::string_view name, size_t index, QueueHandler& handler) const;
   // Calls `change` while none of the device's threads has its turn.
   template <typename Function>
   void Interrupt(Function change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(control_mu_);

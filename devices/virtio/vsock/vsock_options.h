@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/worker/worker_policy.h"
 
 namespace annulus::virtio {
 
@@ -37,8 +38,7 @@ struct VsockOptions {
   absl::Duration listen_wait = absl::ZeroDuration();
   // How long after both directions were shut down the peer's RST is waited for.
   absl::Duration close_wait = absl::Seconds(8);
-  // How long the workers look for further work before they sleep.
-  absl::Duration poll_duration = absl::ZeroDuration();
+  WorkerPolicy workers = {};  // Of its queues.
 };
 
 }  // namespace annulus::virtio

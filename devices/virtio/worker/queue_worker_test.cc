@@ -1,157 +1,28 @@
 #include "devices/virtio/worker/queue_worker.h"
 
 #include <poll.h>
-#include <pthread.h>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/event_fd.h"
-#include "base/log_sink.h"
-#include "base/mutex.h"
 #include "base/unique_fd.h"
-#include "devices/interrupt.h"
 #include "devices/virtio/device.h"
-#include "devices/virtio/driver/fake_driver.h"
-#include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/inflight/inflight_region.h"
+#include "devices/virtio/queue/inflight/recover_queue.h"
 #include "devices/virtio/queue/virtqueue.h"
-#include "devices/virtio/spec/features.h"
 #include "devices/virtio/worker/queue_handler.h"
+#include "devices/virtio/worker/queue_worker_fixture.h"
 #include "gtest/gtest.h"
 #include "memory/guest_address.h"
-#include "memory/guest_memory.h"
-#include "memory/guest_ram.h"
+#include "memory/guest_span.h"
 
 namespace annulus::virtio {
 namespace {
-
-void WaitFor(const EventFd& event) {
-  pollfd fd = {.fd = event.fd(), .events = POLLIN, .revents = 0};
-  ::poll(&fd, 1, -1);
-  event.Drain();
-}
-
-class TestInterrupt final : public Interrupt {
- public:
-  void Trigger() override {
-    ++count;
-    event.Signal();
-  }
-  std::atomic<int> count{0};
-  EventFd event = EventFd::Create().value();
-};
-
-class TestHost final : public DeviceHost {
- public:
-  void ConfigChanged() override {}
-  void NeedsReset() override {
-    ++resets;
-    event.Signal();
-  }
-  std::atomic<int> resets{0};
-  EventFd event = EventFd::Create().value();
-};
-
-class CountingLog final : public LogSink {
- public:
-  void Log(LogSeverity, absl::string_view line) override {
-    ++lines;
-    MutexLock lock(mu_);
-    last_ = std::string(line);
-  }
-  std::string last() {
-    MutexLock lock(mu_);
-    return last_;
-  }
-  std::atomic<int> lines{0};
-
- private:
-  Mutex mu_;
-  std::string last_ ABSL_GUARDED_BY(mu_);
-};
-
-// Gives every buffer back at once.
-class ReturningHandler : public QueueHandler {
- public:
-  bool Drain(Virtqueue& queue) override {
-    ++drains;
-    if (drains == 1) {
-      char name[16] = {};
-      pthread_getname_np(pthread_self(), name, sizeof(name));
-      thread_name = name;
-    }
-    for (int i = 0; i < 4; ++i) {
-      if (!queue.Pop(chain_)) return false;
-      queue.Push(chain_, 0);
-    }
-    return true;
-  }
-  std::atomic<int> drains{0};
-  std::string thread_name;  // Read after a Stop().
-
- private:
-  DescriptorChain chain_{256};
-};
-
-// One queue with all that is around it.
-struct Side {
-  explicit Side(const memory::GuestMemory& memory,
-                FakeDriverOptions options = {})
-      : memory(memory), driver(memory, options) {}
-
-  QueueResources Resources() {
-    return {.config = driver.config(),
-            .memory = &memory,
-            .notification = &notification,
-            .interrupt = &interrupt,
-            .host = &host};
-  }
-
-  // Sends one buffer and waits until it is back.
-  void RoundTrip() {
-    ASSERT_TRUE(driver.Chain().Writable(8).Offer().has_value());
-    if (driver.NeedsNotification()) notification.Signal();
-    while (!driver.GetUsed().has_value()) {
-      if (!driver.EnableCallbacks()) WaitFor(interrupt.event);
-      driver.DisableCallbacks();
-    }
-  }
-
-  const memory::GuestMemory& memory;
-  FakeDriver driver;
-  EventFd notification = EventFd::Create().value();
-  TestInterrupt interrupt;
-  TestHost host;
-};
-
-class QueueWorkerTest : public testing::Test {
- protected:
-  std::unique_ptr<QueueWorker> Make(
-      QueueHandler& handler, absl::Duration poll = absl::ZeroDuration()) {
-    return QueueWorker::Create({.name = "dev0/q0", .poll_duration = poll},
-                               handler, log_)
-        .value();
-  }
-
-  // A queue whose driver made an impossible number of buffers available.
-  void Break(Side& side) {
-    const uint8_t idx[] = {0xff, 0x7f};
-    ASSERT_FALSE(side.driver.config().features.Has(kFeatureRingPacked));
-    ASSERT_TRUE(memory_.Write(*side.driver.config().driver.CheckedAdd(2), idx));
-    side.notification.Signal();
-  }
-
-  memory::GuestRam ram_ = memory::GuestRam::Create({.size = 1 << 20}).value();
-  memory::GuestMemory memory_ =
-      memory::GuestMemory::Create(ram_.Regions()).value();
-  CountingLog log_;
-};
 
 TEST_F(QueueWorkerTest, BuffersComeBackWithAnInterrupt) {
   Side side(memory_);
@@ -172,20 +43,6 @@ TEST_F(QueueWorkerTest, BuffersMadeAvailableBeforeTheStartAreServed) {
   worker->Start(side.Resources());
   WaitFor(side.interrupt.event);
   EXPECT_TRUE(side.driver.GetUsed().has_value());
-}
-
-TEST_F(QueueWorkerTest, PollingFindsBuffersWithoutNotification) {
-  Side side(memory_);
-  ReturningHandler handler;
-  const auto worker = Make(handler, absl::Hours(1));
-  worker->Start(side.Resources());
-  for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(side.driver.Chain().Writable(8).Offer().has_value());
-    WaitFor(side.interrupt.event);  // Nobody signalled the notification.
-    ASSERT_TRUE(side.driver.GetUsed().has_value());
-    ASSERT_FALSE(side.driver.EnableCallbacks());
-  }
-  worker->Stop();  // And the poll ends at once.
 }
 
 TEST_F(QueueWorkerTest, StoppedQueueIsNotTouched) {
@@ -304,32 +161,13 @@ TEST_F(QueueWorkerTest, QueueRecoversFromAViolation) {
   EXPECT_EQ(worker->violations(), 5u);
 }
 
-// Waits for what it was told to, and says when it was asked to work.
-class WaitingHandler final : public QueueHandler {
- public:
-  void QueueStarted(Virtqueue&) override { ++started; }
-  bool Drain(Virtqueue&) override {
-    if (doorbell.Drain() != 0) ++rings;
-    drained.Signal();
-    return false;
-  }
-  QueueWait Wait() override { return wait; }
-  void QueueStopped() override { ++stopped; }
-
-  EventFd doorbell = EventFd::Create().value();
-  EventFd drained = EventFd::Create().value();
-  QueueWait wait;  // Constant while a queue runs.
-  std::atomic<int> rings{0};
-  std::atomic<int> started{0};
-  std::atomic<int> stopped{0};
-};
-
 TEST_F(QueueWorkerTest, DescriptorThatTheHandlerNamesWakesIt) {
-  for (const absl::Duration poll : {absl::ZeroDuration(), absl::Hours(1)}) {
+  for (const Poll poll : {Poll::kNever, Poll::kAdaptive, Poll::kAlways}) {
     Side side(memory_);
     WaitingHandler handler;
     handler.wait.fds[1] = {handler.doorbell.fd(), POLLIN, 0};
-    const auto worker = Make(handler, poll);
+    const auto worker =
+        Make(handler, {.poll = poll, .poll_duration = absl::Hours(1)});
     worker->Start(side.Resources());
     for (int i = 1; i <= 20; ++i) {
       handler.doorbell.Signal();
@@ -453,6 +291,34 @@ TEST_F(QueueWorkerTest, HandlerThatDoesNotWaitForBuffersIsNotNotified) {
   }
   worker->Stop();
   EXPECT_EQ(worker->notifications(), 0u);
+}
+
+TEST_F(QueueWorkerTest, WhatIsInFlightIsNotedWhereTheResourcesSay) {
+  for (const bool packed : {false, true}) {
+    Side side(memory_, {.packed = packed, .size = 16});
+    std::vector<uint64_t> words(InflightRegionBytes(packed, 16) /
+                                sizeof(uint64_t));
+    QueueResources resources = side.Resources();
+    resources.inflight = memory::GuestSpan(
+        static_cast<uint8_t*>(static_cast<void*>(words.data())),
+        words.size() * sizeof(uint64_t));
+    ReturningHandler handler;
+    const auto worker = Make(handler);
+    for (uint16_t life = 1; life <= 3; ++life) {
+      worker->Start(resources);
+      for (int i = 0; i < 5; ++i) side.RoundTrip();
+      resources.resume = worker->Stop();
+      ASSERT_TRUE(resources.resume.has_value());
+      EXPECT_EQ(resources.resume->next_used, 5 * life);
+      EXPECT_EQ(
+          RecoverQueue(memory_, resources.config, resources.inflight).value(),
+          resources.resume);
+    }
+    resources.inflight = resources.inflight.Subspan(0, 64);
+    worker->Start(resources);
+    EXPECT_EQ(side.host.resets, 1) << "a region that is too small";
+    EXPECT_FALSE(worker->Stop().has_value());
+  }
 }
 
 // bad_inputs 40.
