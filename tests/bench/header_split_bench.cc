@@ -30,6 +30,7 @@
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/spec/features.h"
+#include "devices/virtio/worker/worker_policy.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
@@ -231,7 +232,7 @@ void Run(const Options& options) {
   net.header_split.offered = method.method != ReceiveMethod::kNone;
   // Both sides poll: what is measured is the path, not the system calls of
   // waking up.
-  net.poll_duration = absl::Hours(1);
+  net.workers.poll = virtio::WorkerPolicy::Poll::kAlways;
   PinTo(options.device_cpu);
   const std::unique_ptr<virtio::NetDevice> device =
       virtio::NetDevice::Create(net, std::move(backend), quiet).value();

@@ -34,6 +34,7 @@
 #include "devices/virtio/spec/net.h"
 #include "devices/virtio/spec/packed_ring.h"
 #include "devices/virtio/spec/split_ring.h"
+#include "devices/virtio/worker/worker_policy.h"
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
@@ -196,7 +197,8 @@ void Run(const Options& options) {
   // Both sides poll: what is measured is the path, not the system calls of
   // waking up. Three threads that all poll would need three processors.
   const bool crowded = options.direction == "both";
-  net.poll_duration = crowded ? absl::ZeroDuration() : absl::Hours(1);
+  net.workers.poll = crowded ? virtio::WorkerPolicy::Poll::kNever
+                             : virtio::WorkerPolicy::Poll::kAlways;
   const std::unique_ptr<virtio::NetDevice> device =
       virtio::NetDevice::Create(net, MakeBackend(options), quiet).value();
   const memory::GuestRam ram =

@@ -176,7 +176,7 @@ std::unique_ptr<virtio::VsockDevice> MakeDevice(const Options& options,
   vsock.queue_size = kQueueSize;
   vsock.buf_alloc = options.buf_alloc;
   vsock.max_connections = options.connections;
-  vsock.poll_duration = absl::Microseconds(options.poll_us);
+  vsock.workers.poll_duration = absl::Microseconds(options.poll_us);
   return virtio::VsockDevice::Create(
              vsock,
              virtio::UnixBackend::Create(

@@ -42,10 +42,14 @@ absl::StatusOr<std::unique_ptr<DataQueue>> DataQueue::Create(
   }
   std::unique_ptr<DataQueue> queue(new DataQueue(
       index, surroundings, std::move(counters), std::move(steered)));
+  ANNULUS_ASSIGN_OR_RETURN(std::shared_ptr<PollingThread> polling,
+                           surroundings.polling.Of(index));
   ANNULUS_ASSIGN_OR_RETURN(
       queue->worker_,
       QueueWorker::Create({.name = queue->name(),
-                           .poll_duration = surroundings.options.poll_duration},
+                           .policy = surroundings.options.workers,
+                           .index = index,
+                           .polling = std::move(polling)},
                           queue->coalesced_, surroundings.log));
   return queue;
 }
@@ -69,17 +73,36 @@ void DataQueue::SetFeatures(const FeatureSet& negotiated) {
 }
 
 void DataQueue::Start(const QueueResources& resources) {
+  const MutexLock lock(mu_);
   worker_->Stop();
   QueueResources own = resources;
   coalesced_.SetInterrupt(resources.interrupt);
   own.interrupt = &coalesced_;
   if (steered_ != nullptr) steered_->Start();
   worker_->Start(own);
+  running_ = true;
 }
 
-void DataQueue::Stop() {
+std::optional<QueueState> DataQueue::Stop() {
   if (steered_ != nullptr) steered_->Stop();
-  worker_->Stop();
+  const MutexLock lock(mu_);
+  const std::optional<QueueState> state = worker_->Stop();
+  running_ = false;
+  if (transmit_ != nullptr) transmit_->SendAnnouncement();
+  return state;
 }
+
+void DataQueue::SendRarp(const MacAddress& mac) {
+  // Whoever asked before has not been here yet, and does this for both.
+  if (!transmit_->announcement().Ask(mac)) return;
+  const MutexLock lock(mu_);
+  if (running_) {
+    worker_->Wake();
+  } else {
+    transmit_->SendAnnouncement();
+  }
+}
+
+void DataQueue::ForgetRarp() { transmit_->announcement().Clear(); }
 
 }  // namespace annulus::virtio

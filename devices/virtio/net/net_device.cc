@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/net/header_split/split_settings.h"
@@ -16,12 +18,22 @@
 #include "devices/virtio/net/steering/rss.h"
 #include "devices/virtio/spec/net_control.h"
 #include "devices/virtio/spec/net_header_split.h"
+#include "devices/virtio/worker/polling_threads.h"
+#include "devices/virtio/worker/worker_policy.h"
 
 namespace annulus::virtio {
 namespace {
 
 // One header queue may be attached to each receiveq.
 static_assert(NetDevice::kMaxQueuePairs <= HeaderQueues::kMaxQueues);
+
+constexpr uint16_t kFirstTransmit = 1;  // transmitq1, as an index.
+
+// Log lines that drivers can cause by resets and commands.
+constexpr uint32_t kLogBurst = 10;
+constexpr absl::Duration kLogInterval = absl::Seconds(5);
+
+constexpr uint16_t kLeastMtu = 68;  // §5.1.4.1
 
 // What only a backend can do.
 constexpr FeatureSet kOffloads = FeatureSet::Of(
@@ -46,6 +58,12 @@ FeatureSet Offered(const NetOptions& options, const FeatureSet& offloads) {
   if (options.queue_pairs == 1) {
     features.Remove(kNetMq);
     features.Remove(kNetRss);
+  }
+  if (options.front_end_controls) {
+    for (const uint32_t bit :
+         {kNetRss, kNetHashReport, kNetCtrlGuestOffloads}) {
+      features.Remove(bit);
+    }
   }
   features.Add(kFeatureVersion1);
   features = OfferableNetFeatures(features);
@@ -120,9 +138,11 @@ NetDevice::NetDevice(const NetOptions& options,
     : options_(options),
       backend_(std::move(backend)),
       log_(log),
+      complaints_(kLogBurst, kLogInterval),
       offered_(Offered(options, backend_->offloads())),
       mac_(MacToNumber(options.mac)),
       status_(0),
+      mtu_(options.mtu),
       control_(settings_, *this, options.header_split) {
   // All the same: without MQ, the control queue has the index of the second
   // receiveq.
@@ -144,6 +164,10 @@ absl::Status NetDevice::CreateWorkers() {
     ANNULUS_ASSIGN_OR_RETURN(inboxes_,
                              SteeringInboxes::Create(options_.queue_pairs));
   }
+  const bool polled = options_.workers.poll == WorkerPolicy::Poll::kAlways;
+  backend_->SetPolled(polled);
+  if (inboxes_ != nullptr) inboxes_->SetPolled(polled);
+  PollingThreads polling(options_.name, options_.workers);
   for (uint16_t i = 0; i < 2 * options_.queue_pairs; ++i) {
     ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<DataQueue> queue,
                              DataQueue::Create(i, {.options = options_,
@@ -151,6 +175,7 @@ absl::Status NetDevice::CreateWorkers() {
                                                    .settings = settings_,
                                                    .coalescing = coalescing_,
                                                    .inboxes = inboxes_.get(),
+                                                   .polling = polling,
                                                    .log = log_}));
     data_.push_back(std::move(queue));
   }
@@ -179,7 +204,7 @@ void NetDevice::ReadConfig(uint32_t offset, absl::Span<uint8_t> data) const {
   store(kNetConfigMac, mac_.load(std::memory_order_relaxed), 6);
   store(kNetConfigStatus, status_.load(std::memory_order_relaxed), 2);
   store(kNetConfigMaxPairs, options_.queue_pairs, 2);
-  store(kNetConfigMtu, options_.mtu, 2);
+  store(kNetConfigMtu, mtu_.load(std::memory_order_relaxed), 2);
   store(kNetConfigSpeed, options_.speed_mbps, 4);
   store(kNetConfigDuplex, kNetDuplexFull, 1);
   store(kNetConfigRssMaxKeySize, kNetRssKeyBytes, 1);
@@ -191,28 +216,52 @@ void NetDevice::ReadConfig(uint32_t offset, absl::Span<uint8_t> data) const {
 void NetDevice::Start(const FeatureSet& features) {
   negotiated_ = features;
   announces_.store(features.Has(kNetGuestAnnounce), std::memory_order_relaxed);
-  const NetSettings settings = InitialNetSettings(features, options_.mac);
-  settings_.Publish(settings);
+  controlled_ = !options_.front_end_controls;
   coalescing_.Reset();
   control_.SetFeatures(features);
   for (const std::unique_ptr<DataQueue>& queue : data_) {
     queue->SetFeatures(features);
   }
+  Publish(controlled_ ? InitialNetSettings(features, options_.mac)
+                      : UncontrolledNetSettings(features, options_.mac,
+                                                options_.queue_pairs));
+}
+
+void NetDevice::Publish(const NetSettings& settings) {
+  settings_.Publish(settings);
   Complain(backend_->SetReceiveOffloads(settings.receive_offloads));
+  if (!controlled_) {
+    SetEnabledPairs();
+    return;
+  }
   Complain(backend_->SetActivePairs(settings.active_pairs));
 }
 
-// Refused by a backend that had said that it can.
+// Where nobody says how many pairs are active, they are those whose receiveq
+// runs: by the others, frames would be lost. (A front-end enables the first
+// ones.)
+void NetDevice::SetEnabledPairs() {
+  const uint64_t running = running_.load(std::memory_order_relaxed);
+  uint16_t pairs = 1;
+  while (pairs < options_.queue_pairs && (running >> 2 * pairs & 1) != 0) {
+    ++pairs;
+  }
+  Complain(backend_->SetActivePairs(pairs));
+}
+
+// Refused by a backend that had said that it can, as by a tap that is deleted.
 void NetDevice::Complain(const absl::Status& status) {
-  if (status.ok()) return;
+  if (status.ok() || !complaints_.Allow(MonotonicNanoseconds())) return;
   log_.Log(LogSeverity::kWarning,
            absl::StrCat(options_.name, ": ", status.message()));
 }
 
 // "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated,
-// otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues").
+// otherwise N is set by max_virtqueue_pairs" (§5.1.2 "Virtqueues"). A front-end
+// numbers the queues as if MQ was.
 uint16_t NetDevice::data_queues() const {
-  const bool several = negotiated_.Has(kNetMq) || negotiated_.Has(kNetRss);
+  const bool several = options_.front_end_controls || negotiated_.Has(kNetMq) ||
+                       negotiated_.Has(kNetRss);
   return several ? static_cast<uint16_t>(data_.size()) : 2;
 }
 
@@ -230,31 +279,41 @@ void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
   }
   running_.fetch_or(uint64_t{1} << index, std::memory_order_relaxed);
   if (control) {
+    if (!controlled_) {
+      controlled_ = true;
+      const NetSettings settings =
+          InitialNetSettings(negotiated_, options_.mac);
+      Publish(settings);
+      SettingsPublished(settings);
+    }
     control_worker_->Start(resources);
   } else {
     coalescing_.QueueEnabled(index);
     data->Start(resources);
+    if (!controlled_ && index % 2 == 0) SetEnabledPairs();
   }
 }
 
-void NetDevice::StopQueue(uint16_t index) {
+std::optional<QueueState> NetDevice::StopQueue(uint16_t index) {
   const uint64_t bit = uint64_t{1} << index;
-  if ((running_.fetch_and(~bit, std::memory_order_relaxed) & bit) == 0) return;
-  DataQueue* const data = DataQueueOf(index);
-  if (data != nullptr) {
-    data->Stop();
-  } else {
-    control_worker_->Stop();
+  if ((running_.fetch_and(~bit, std::memory_order_relaxed) & bit) == 0) {
+    return std::nullopt;
   }
-  if (running_.load(std::memory_order_relaxed) != 0) return;
+  DataQueue* const data = DataQueueOf(index);
+  const std::optional<QueueState> state =
+      data != nullptr ? data->Stop() : control_worker_->Stop();
+  if (!controlled_ && index % 2 == 0) SetEnabledPairs();
+  if (running_.load(std::memory_order_relaxed) != 0) return state;
   MutexLock lock(mu_);
   host_ = nullptr;
+  return state;
 }
 
 void NetDevice::Reset() {
   for (size_t i = 0; i < queue_sizes_.size(); ++i) {
     StopQueue(static_cast<uint16_t>(i));
   }
+  data_[kFirstTransmit]->ForgetRarp();
   negotiated_ = {};
   announces_.store(false, std::memory_order_relaxed);
   // The driver's address is forgotten with the driver.
@@ -267,6 +326,18 @@ void NetDevice::Announce() {
   if (!announces_.load(std::memory_order_relaxed)) return;
   status_.fetch_or(kNetStatusAnnounce, std::memory_order_relaxed);
   ConfigChanged();
+}
+
+bool NetDevice::SetMtu(uint16_t mtu) {
+  if (mtu < kLeastMtu) return false;
+  if (mtu_.exchange(mtu, std::memory_order_relaxed) != mtu) ConfigChanged();
+  return true;
+}
+
+bool NetDevice::SendRarp(const MacAddress& mac) {
+  if ((mac[0] & 1) != 0 || mac == MacAddress()) return false;
+  data_[kFirstTransmit]->SendRarp(mac);
+  return true;
 }
 
 // The generation before the driver is told. Release: pairs with the acquire in

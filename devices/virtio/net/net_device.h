@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/base/attributes.h"
@@ -14,6 +15,7 @@
 #include "absl/types/span.h"
 #include "base/log_sink.h"
 #include "base/mutex.h"
+#include "base/rate_limiter.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/control/coalescing.h"
@@ -35,8 +37,8 @@ namespace annulus::virtio {
 // transmitq, each queue served by a thread of its own, and a control queue.
 // Frames go between guest memory and a NetBackend.
 //
-// Threads: as VirtioDevice; Announce() and the counters from any thread. All
-//   threads are made in Create().
+// Threads: as VirtioDevice; Announce(), SetMtu(), SendRarp() and the counters
+//   from any thread. All threads are made in Create().
 // Trust: all that the driver writes is guest-controlled; frames from the
 //   backend are not trusted either.
 // Allocation: none on the data queues after Create().
@@ -73,12 +75,22 @@ class NetDevice final : public VirtioDevice,
   }
   void Start(const FeatureSet& features) override;
   void StartQueue(uint16_t index, const QueueResources& resources) override;
-  void StopQueue(uint16_t index) override;
+  std::optional<QueueState> StopQueue(uint16_t index) override;
   void Reset() override;
 
   // Asks a driver with GUEST_ANNOUNCE to tell the network where it is
   // (§5.1.6.5.4 "Gratuitous Packet Sending"): after it came to another host.
   void Announce();
+
+  // `mtu` of the configuration space is this one from now on, also after a
+  // reset; the driver is told. False: not in 68 to 65535. What is offered does
+  // not depend on it.
+  bool SetMtu(uint16_t mtu);
+
+  // Tells the network that `mac` is here, as a driver without GUEST_ANNOUNCE
+  // does not: by a reverse ARP request to everyone. Several at once may become
+  // one, of the last address. False: no address of a card.
+  bool SendRarp(const MacAddress& mac);
 
   // Of a data queue: receive queues are even. REQUIRES: index is below twice
   // the options' queue_pairs.
@@ -92,6 +104,8 @@ class NetDevice final : public VirtioDevice,
   absl::Status CreateWorkers();
   // That of an index under the negotiated features, or null.
   DataQueue* DataQueueOf(uint16_t index) const;
+  void Publish(const NetSettings& settings);
+  void SetEnabledPairs();
   void Complain(const absl::Status& status);
   void ConfigChanged();
 
@@ -116,14 +130,19 @@ class NetDevice final : public VirtioDevice,
   const NetOptions options_;
   const std::unique_ptr<NetBackend> backend_;
   LogSink& log_;
+  RateLimiter complaints_;  // Thread-safe.
   FeatureSet offered_;
   std::vector<uint16_t> queue_sizes_;
 
   FeatureSet negotiated_;  // Changed while no queue runs.
+  // Commands come here, not to a front-end. Changed by Start() and by the first
+  // start of the control queue after it.
+  bool controlled_ = true;
 
   // The configuration space, as far as it changes.
   std::atomic<uint64_t> mac_;
   std::atomic<uint16_t> status_;
+  std::atomic<uint16_t> mtu_;
   std::atomic<uint32_t> generation_{0};
 
   Mutex mu_;

@@ -101,6 +101,7 @@ class NetDeviceTestBase {
     options.queue_pairs = pairs;
     options.queue_size = 64;
     options.header_split = header_split_;
+    options.front_end_controls = front_end_controls_;
     device_ = NetDevice::Create(options, std::move(backend), log_).value();
   }
 
@@ -150,7 +151,8 @@ class NetDeviceTestBase {
       memory::GuestMemory::Create(ram_.Regions()).value();
   NoLog log_;
   CountingHost host_;
-  HeaderSplitOptions header_split_;  // Of the next Make().
+  HeaderSplitOptions header_split_;  // Of the next Make(), as the next.
+  bool front_end_controls_ = false;
   FeatureSet features_;
   std::vector<std::unique_ptr<Side>> sides_;
   std::unique_ptr<NetDevice> device_;  // First to go: it uses the rest.

@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/time/time.h"
 #include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/worker/worker_policy.h"
 
 namespace annulus::virtio {
 
@@ -31,12 +31,18 @@ struct NetOptions {
   uint16_t mtu = 0;           // 68 to 65535, or 0: the driver is told of none.
   uint16_t queue_pairs = 1;   // 1 to 16; the backend has to have as many.
   uint16_t queue_size = 256;  // A power of two.
+  // Commands of the driver end elsewhere, as those of a vhost-user front-end's
+  // guest do, which enables queues accordingly: all queue pairs are active from
+  // the start, whether or not MQ was negotiated; nothing is filtered; and what
+  // only the control queue can set is not offered. If the queue behind the last
+  // pair is started nevertheless, it is the control queue, and from then on
+  // everything is as that of a device whose control queue is fresh.
+  bool front_end_controls = false;
   uint32_t speed_mbps = kNetSpeedUnknown;
   HeaderSplitOptions header_split;
   RateLimit receive_limit;
   RateLimit transmit_limit;
-  // How long a worker looks for further work before it sleeps.
-  absl::Duration poll_duration = absl::ZeroDuration();
+  WorkerPolicy workers = {};  // Of its data queues.
 };
 
 }  // namespace annulus::virtio

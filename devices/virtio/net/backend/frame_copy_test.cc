@@ -35,5 +35,16 @@ TEST(FrameCopyTest, ScattersFromAnyByteOnUntilTheRoomEnds) {
   EXPECT_EQ(room, "abc.yefg..");
 }
 
+TEST(FrameCopyTest, PlainFrameOfAnySizeLiesBehindItsHeaderAndNowhereElse) {
+  const std::string header("\0\0\0\0\0\0\0\0\0\0\1\0", 12);
+  for (size_t size = 1; size <= 300; ++size) {
+    std::string frame;
+    for (size_t i = 0; i < size; ++i) frame += static_cast<char>(i * 7 + size);
+    std::string room(size + 20, '.');
+    CopyPlainFrame(Bytes(frame), {room.data() + 4, room.size() - 4});
+    EXPECT_EQ(room, "...." + header + frame + "....");
+  }
+}
+
 }  // namespace
 }  // namespace annulus::virtio

@@ -2,8 +2,8 @@
 
 namespace annulus::virtio {
 
-void FrameInbox::Commit() {
-  ring_.Commit();
+void FrameInbox::Publish() {
+  ring_.Publish();
   // Pairs with the fence in FrontOrArm(): whichever of the two comes second in
   // the one order of such fences sees what was stored before the other. Either
   // the reader sees the frame, or we see that it waits.
@@ -18,12 +18,15 @@ void FrameInbox::Commit() {
 
 absl::Span<const uint8_t> FrameInbox::FrontOrArm() {
   const absl::Span<const uint8_t> front = ring_.Front();
-  // Acquire: pairs with the release in Commit(). Still true: each frame that
+  // Acquire: pairs with the release in Publish(). Still true: each frame that
   // comes after the fence below meets it so, or its signal is there already.
-  if (!front.empty() || waiting_.load(std::memory_order_acquire)) return front;
+  if (!front.empty() || polled_.load(std::memory_order_relaxed) ||
+      waiting_.load(std::memory_order_acquire)) {
+    return front;
+  }
   (void)readable_.Drain();
   waiting_.store(true, std::memory_order_relaxed);
-  // Pairs with the fence in Commit().
+  // Pairs with the fence in Publish().
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return ring_.Front();
 }

@@ -13,7 +13,7 @@ size_t FrameRing::RecordBytes(size_t frame_bytes) {
 
 uint8_t* FrameRing::Reserve(size_t bytes) {
   ANNULUS_DCHECK(bytes >= 1 && bytes <= kMaxFrameBytes);
-  const uint64_t written = written_.load(std::memory_order_relaxed);  // Ours.
+  const uint64_t written = kept_;
   const size_t to_end = BytesToEnd(written);
   const size_t skipped = RecordBytes(bytes) <= to_end ? 0 : to_end;
   const uint64_t end = written + skipped + RecordBytes(bytes);
@@ -31,9 +31,9 @@ uint8_t* FrameRing::Reserve(size_t bytes) {
   return record + kLengthBytes;
 }
 
-void FrameRing::Commit() {
-  // Release: pairs with the acquire in Front(), which then sees the record.
-  written_.store(reserved_, std::memory_order_release);
+void FrameRing::Publish() {
+  // Release: pairs with the acquire in Front(), which then sees the records.
+  written_.store(kept_, std::memory_order_release);
 }
 
 absl::Span<const uint8_t> FrameRing::Front() {

@@ -13,7 +13,8 @@ namespace annulus::virtio {
 // A bounded queue of frames between two threads, which holds copies. Bytes, not
 // frames, are what it has room for, so that small frames lie close together.
 //
-// Threads: Reserve() and Commit() on one, Front() and Pop() on one other.
+// Threads: Reserve(), Keep(), Publish() and Commit() on one, Front() and Pop()
+//   on one other.
 // Allocation: all in the constructor.
 class FrameRing {
  public:
@@ -28,8 +29,17 @@ class FrameRing {
   // REQUIRES: 1 <= bytes <= kMaxFrameBytes.
   uint8_t* Reserve(size_t bytes);
 
-  // Hot. What lies in that room is the reader's now. REQUIRES: Reserve().
-  void Commit();
+  // Hot. What lies in that room is the reader's now, with all that was kept.
+  // REQUIRES: Reserve().
+  void Commit() {
+    Keep();
+    Publish();
+  }
+
+  // Hot. The same in two steps, for several frames at once: what lies in that
+  // room is to be the reader's, and what was kept so is.
+  void Keep() { kept_ = reserved_; }
+  void Publish();
 
   // Hot. The oldest frame, until Pop(); empty if there is none.
   absl::Span<const uint8_t> Front();
@@ -55,7 +65,8 @@ class FrameRing {
 
   // The writer's.
   alignas(64) std::atomic<uint64_t> written_{0};
-  uint64_t reserved_ = 0;   // Up to here, with the next Commit().
+  uint64_t kept_ = 0;       // Up to here, with the next Publish().
+  uint64_t reserved_ = 0;   // Up to here, with the next Keep().
   uint64_t read_seen_ = 0;  // No more than read_.
 
   // The reader's.

@@ -40,6 +40,25 @@ TEST(FrameRingTest, EmptyRingHasNoFront) {
   EXPECT_TRUE(ring.Front().empty()) << "seen before Commit()";
 }
 
+TEST(FrameRingTest, FramesThatAreKeptAreSeenTogether) {
+  FrameRing ring;
+  for (uint8_t n = 0; n < 3; ++n) {
+    uint8_t* const room = ring.Reserve(5);
+    ASSERT_NE(room, nullptr);
+    room[0] = n;
+    ring.Keep();
+    EXPECT_TRUE(ring.Front().empty());
+  }
+  ASSERT_NE(ring.Reserve(7), nullptr);  // And given up.
+  ring.Publish();
+  for (uint8_t n = 0; n < 3; ++n) {
+    ASSERT_EQ(ring.Front().size(), 5u);
+    EXPECT_EQ(ring.Front()[0], n);
+    ring.Pop();
+  }
+  EXPECT_TRUE(ring.Front().empty());
+}
+
 TEST(FrameRingTest, FullRingTakesNoMoreUntilOneIsRead) {
   FrameRing ring;
   int frames = 0;

@@ -63,8 +63,16 @@ Transfer LoopbackQueue::Send(absl::Span<const iovec> frame, uint32_t bytes) {
   uint8_t* const destination = copy + kNetHeaderBytes;
   std::swap_ranges(destination, destination + kMacBytes,
                    destination + kMacBytes);
-  inbox_.Commit();
+  inbox_.Keep();
+  kept_bytes_ += bytes;
+  if (kept_bytes_ >= kMostKept) Flush();
   return {TransferStatus::kDone, bytes};
+}
+
+void LoopbackQueue::Flush() {
+  if (kept_bytes_ == 0) return;
+  kept_bytes_ = 0;
+  inbox_.Publish();
 }
 
 Transfer LoopbackQueue::Receive(absl::Span<const iovec> room) {
@@ -94,6 +102,10 @@ absl::StatusOr<std::unique_ptr<LoopbackBackend>> LoopbackBackend::Create(
 absl::Status LoopbackBackend::SetReceiveOffloads(const FeatureSet& offloads) {
   for (const auto& queue : queues_) queue->SetReceiveOffloads(offloads);
   return absl::OkStatus();
+}
+
+void LoopbackBackend::SetPolled(bool polled) {
+  for (const auto& queue : queues_) queue->SetPolled(polled);
 }
 
 absl::Status LoopbackBackend::SetActivePairs(uint16_t pairs) {

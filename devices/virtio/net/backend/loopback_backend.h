@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "base/event_fd.h"
 #include "devices/virtio/net/backend/all_offloads.h"
 #include "devices/virtio/net/backend/frame_inbox.h"
+#include "devices/virtio/net/backend/frame_ring.h"
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/spec/features.h"
 
@@ -28,17 +30,23 @@ class LoopbackQueue final : public NetBackendQueue {
   // A frame for which the ring has no room, or of a kind that is not to be
   // received, is dropped.
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override;
+  void Flush() override;
   Transfer Receive(absl::Span<const iovec> room) override;
   int readable_fd() const override { return inbox_.fd(); }
   int writable_fd() const override { return -1; }
 
   // Any thread: frames of which kind come back from now on.
   void SetReceiveOffloads(const FeatureSet& offloads);
+  void SetPolled(bool polled) { inbox_.SetPolled(polled); }
 
  private:
+  // Large frames do not wait for the whole batch: the reader makes room.
+  static constexpr size_t kMostKept = FrameRing::kBytes / 16;
+
   bool Receivable(const uint8_t* header) const;
 
   FrameInbox inbox_;
+  size_t kept_bytes_ = 0;  // The sender's: sent, and not published yet.
   // Bit n: a frame may be received whose gso_type without ECN is n. Relaxed:
   // guards no other memory.
   std::atomic<uint32_t> gso_types_{1};
@@ -65,6 +73,7 @@ class LoopbackBackend final : public NetBackend {
   }
   NetBackendQueue& queue(uint16_t pair) override { return *queues_[pair]; }
   absl::Status SetReceiveOffloads(const FeatureSet& offloads) override;
+  void SetPolled(bool polled) override;
   // Only a pair that the driver sends on has anything to give back.
   absl::Status SetActivePairs(uint16_t pairs) override;
   bool link_up() const override { return true; }

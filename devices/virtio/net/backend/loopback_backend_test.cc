@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "devices/virtio/net/backend/frame_ring.h"
 #include "devices/virtio/spec/net.h"
 #include "gtest/gtest.h"
 
@@ -26,9 +27,10 @@ TransferStatus Send(NetBackendQueue& queue, std::vector<uint8_t> frame,
   const iovec vectors[] = {{header.data(), header.size()},
                            {frame.data(), 1},
                            {frame.data() + 1, frame.size() - 1}};
-  return queue
-      .Send(vectors, static_cast<uint32_t>(header.size() + frame.size()))
-      .status;
+  const Transfer sent =
+      queue.Send(vectors, static_cast<uint32_t>(header.size() + frame.size()));
+  queue.Flush();
+  return sent.status;
 }
 
 struct Received {
@@ -184,6 +186,45 @@ TEST(LoopbackBackendTest, OnlyAReaderThatFoundNothingIsSignalled) {
   ASSERT_EQ(Receive(queue).transfer.status, TransferStatus::kDone);
   ASSERT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
   EXPECT_FALSE(Readable(queue.readable_fd())) << "a poller would spin";
+}
+
+TEST(LoopbackBackendTest, BatchComesBackWithItsFlushOrWhenItIsLarge) {
+  const auto backend = Make();
+  NetBackendQueue& queue = backend->queue(0);
+  Header header = {};
+  std::vector<uint8_t> frame = Frame(64);
+  const iovec vectors[] = {{header.data(), header.size()},
+                           {frame.data(), frame.size()}};
+  const auto send = [&] { return queue.Send(vectors, 76).status; };
+  ASSERT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(send(), TransferStatus::kDone);
+  EXPECT_FALSE(Readable(queue.readable_fd()));
+  EXPECT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
+  queue.Flush();
+  EXPECT_TRUE(Readable(queue.readable_fd()));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Receive(queue).transfer.status, TransferStatus::kDone);
+  }
+  EXPECT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
+  for (size_t bytes = 0; bytes < FrameRing::kBytes / 16; bytes += 76) {
+    ASSERT_EQ(send(), TransferStatus::kDone);
+  }
+  EXPECT_EQ(Receive(queue).transfer.status, TransferStatus::kDone);
+}
+
+// Its reader asks by itself.
+TEST(LoopbackBackendTest, PolledReaderIsNotSignalled) {
+  const auto backend = Make();
+  NetBackendQueue& queue = backend->queue(0);
+  backend->SetPolled(true);
+  ASSERT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
+  ASSERT_EQ(Send(queue, Frame(64)), TransferStatus::kDone);
+  EXPECT_FALSE(Readable(queue.readable_fd()));
+  EXPECT_EQ(Receive(queue).transfer.status, TransferStatus::kDone);
+  backend->SetPolled(false);
+  ASSERT_EQ(Receive(queue).transfer.status, TransferStatus::kAgain);
+  ASSERT_EQ(Send(queue, Frame(64)), TransferStatus::kDone);
+  EXPECT_TRUE(Readable(queue.readable_fd()));
 }
 
 // A lost wakeup would let this hang: each frame is awaited before the next is

@@ -38,8 +38,8 @@ struct Transfer {
 // more than 1024 vectors (UIO_MAXIOV) are dropped by whoever gives them to one
 // system call.
 //
-// Threads: Send() and writable_fd() on one thread, Receive() and readable_fd()
-//   on one other, concurrently.
+// Threads: Send(), Flush() and writable_fd() on one thread, Receive() and
+//   readable_fd() on one other, concurrently.
 // Trust: the header of a frame to send was checked. A received one is not
 //   trusted by the caller.
 // Allocation: none in Send() and Receive().
@@ -48,15 +48,36 @@ class NetBackendQueue {
   virtual ~NetBackendQueue() = default;
 
   // Hot. Sends the frame that `frame` consists of, `bytes` with its header,
-  // whole or not at all. Never blocks. After kAgain, the same frame is to be
-  // given again, in the same memory: it may be under way already.
+  // whole or not at all; at the latest with the next Flush(). Never blocks.
+  // After kAgain, the same frame is to be given again, in the same memory: it
+  // may be under way already.
   virtual Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) = 0;
+
+  // Hot. No further frame comes at once: those that were sent are to be on
+  // their way when this returns.
+  virtual void Flush() {}
 
   // Hot. Receives the next frame into `room`. Never blocks. What has no room is
   // cut off, and the whole frame's length returned nevertheless where the
   // backend knows it, at least the room's; the caller has room for
   // kNetMaxFrameBytes.
   virtual Transfer Receive(absl::Span<const iovec> room) = 0;
+
+  // Hot. For a backend that has frames in memory: copies the next ones, each
+  // with a header that asks for nothing (kPlainReceiveHeader) into one of
+  // `rooms`, and their lengths with it into `bytes`, up to a frame that does
+  // not fit into its room or is not one to be received so; returns how many.
+  // They stay the next ones: whoever wants them says so by TakeCopied(), and
+  // receives them again otherwise. Rooms behind the last frame may have been
+  // written to. REQUIRES: rooms.size() <= bytes.size().
+  virtual uint32_t CopyPlain(absl::Span<const iovec> /*rooms*/,
+                             absl::Span<uint32_t> /*bytes*/) {
+    return 0;
+  }
+
+  // Hot. The first `count` frames of the last CopyPlain() are received.
+  // REQUIRES: there were as many, and nothing else was called since.
+  virtual void TakeCopied(uint32_t /*count*/) {}
 
   // What to poll for POLLIN after Receive(), for POLLOUT after Send() said
   // kAgain, and not otherwise: frames may wait where no poll sees them. Not
@@ -103,6 +124,10 @@ class NetBackend {
   // Frames go to the first `pairs` queues only. REQUIRES: 1 <= pairs <=
   // queue_pairs().
   virtual absl::Status SetActivePairs(uint16_t pairs) = 0;
+
+  // From now on, whoever receives asks again and again, and never waits for a
+  // readable_fd(); or waits again, as at first.
+  virtual void SetPolled(bool /*polled*/) {}
 
   // Whether the link is up now; and who is told when that changes, or null to
   // end it: returns when no call is under way.

@@ -42,6 +42,20 @@ Transfer NullQueue::Receive(absl::Span<const iovec> room) {
           static_cast<uint32_t>(kNetHeaderBytes + generated_.size())};
 }
 
+// Hot.
+uint32_t NullQueue::CopyPlain(absl::Span<const iovec> rooms,
+                              absl::Span<uint32_t> bytes) {
+  if (generated_.empty()) return 0;
+  const size_t frame_bytes = kNetHeaderBytes + generated_.size();
+  uint32_t count = 0;
+  for (const iovec& room : rooms) {
+    if (room.iov_len < frame_bytes) break;
+    CopyPlainFrame(generated_, room);
+    bytes[count++] = static_cast<uint32_t>(frame_bytes);
+  }
+  return count;
+}
+
 absl::StatusOr<std::unique_ptr<NullBackend>> NullBackend::Create(
     const NullBackendOptions& options) {
   if (options.queue_pairs == 0 || options.queue_pairs > kNetMaxQueuePairs) {

@@ -35,6 +35,8 @@ class alignas(64) NullQueue final : public NetBackendQueue {
 
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override;
   Transfer Receive(absl::Span<const iovec> room) override;
+  uint32_t CopyPlain(absl::Span<const iovec> rooms,
+                     absl::Span<uint32_t> bytes) override;
 
   // Nothing comes, or there is always more: either way no waiting.
   int readable_fd() const override { return -1; }

@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "absl/types/span.h"
+#include "devices/virtio/net/backend/frame_copy.h"
 #include "devices/virtio/spec/net.h"
 #include "gtest/gtest.h"
 
@@ -78,6 +80,38 @@ TEST(NullBackendTest, OptionsOutOfRangeAreRefused) {
     EXPECT_EQ(NullBackend::Create(options).status().code(),
               absl::StatusCode::kInvalidArgument);
   }
+}
+
+TEST(NullBackendTest, GeneratedFramesAreCopiedAsLongAsTheyFit) {
+  auto backend = NullBackend::Create({.generate_bytes = 64});
+  ASSERT_TRUE(backend.ok());
+  NetBackendQueue& queue = (*backend)->queue(0);
+  std::array<std::array<uint8_t, 80>, 4> rooms;
+  for (auto& room : rooms) room.fill(0xee);
+  const iovec vectors[] = {{rooms[0].data(), 80},
+                           {rooms[1].data(), 76},
+                           {rooms[2].data(), 75},
+                           {rooms[3].data(), 80}};
+  std::array<uint32_t, 4> bytes = {};
+  EXPECT_EQ(queue.CopyPlain(vectors, absl::MakeSpan(bytes)), 2u);
+  queue.TakeCopied(2);
+  EXPECT_EQ(bytes, (std::array<uint32_t, 4>{76, 76, 0, 0}));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(std::equal(kPlainReceiveHeader.begin(),
+                           kPlainReceiveHeader.end(), rooms[i].begin()));
+    EXPECT_EQ(rooms[i][12], 0xff);
+    EXPECT_EQ(rooms[i][75], 0);
+    EXPECT_EQ(rooms[i][76], 0xee);
+  }
+}
+
+TEST(NullBackendTest, NothingIsCopiedWhereNothingComes) {
+  auto backend = NullBackend::Create({});
+  ASSERT_TRUE(backend.ok());
+  std::array<uint8_t, 76> room = {};
+  const iovec vectors[] = {{room.data(), 76}};
+  std::array<uint32_t, 1> bytes = {};
+  EXPECT_EQ((*backend)->queue(0).CopyPlain(vectors, absl::MakeSpan(bytes)), 0u);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ class RecordingQueue final : public NetBackendQueue {
     Record(sent_, frame, transfer);
     return transfer;
   }
+  void Flush() override { queue_.Flush(); }
   Transfer Receive(absl::Span<const iovec> room) override {
     const Transfer transfer = queue_.Receive(room);
     Record(received_, room, transfer);

@@ -43,6 +43,7 @@ class PcapRecorder final : public NetBackend {
   absl::Status SetActivePairs(uint16_t pairs) override {
     return backend_->SetActivePairs(pairs);
   }
+  void SetPolled(bool polled) override { backend_->SetPolled(polled); }
   bool link_up() const override { return backend_->link_up(); }
   void SetLinkObserver(LinkObserver* observer) override {
     backend_->SetLinkObserver(observer);

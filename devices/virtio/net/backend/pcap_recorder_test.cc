@@ -81,8 +81,10 @@ Transfer Send(NetBackendQueue& queue, std::vector<uint8_t> frame) {
   const iovec vectors[] = {{header.data(), header.size()},
                            {frame.data(), 13},
                            {frame.data() + 13, frame.size() - 13}};
-  return queue.Send(vectors,
-                    static_cast<uint32_t>(header.size() + frame.size()));
+  const Transfer sent =
+      queue.Send(vectors, static_cast<uint32_t>(header.size() + frame.size()));
+  queue.Flush();
+  return sent;
 }
 
 Transfer Receive(NetBackendQueue& queue, size_t room_bytes) {

@@ -43,6 +43,19 @@ inline NetSettings InitialNetSettings(const FeatureSet& features,
           .receive_offloads = features.Intersection(kReceiveOffloads)};
 }
 
+// The same where commands do not come here: frames may go to every one of the
+// `pairs`, and somebody else filters them, who knows by what.
+inline NetSettings UncontrolledNetSettings(const FeatureSet& features,
+                                           const MacAddress& mac,
+                                           uint16_t pairs) {
+  FeatureSet unfiltered = features;
+  unfiltered.Remove(kNetCtrlRx);
+  unfiltered.Remove(kNetCtrlVlan);
+  NetSettings settings = InitialNetSettings(unfiltered, mac);
+  settings.active_pairs = pairs;
+  return settings;
+}
+
 }  // namespace annulus::virtio
 
 #endif  // DEVICES_VIRTIO_NET_CONTROL_NET_SETTINGS_H_

@@ -9,6 +9,7 @@
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "base/clock.h"
+#include "devices/virtio/net/backend/frame_copy.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/net/header_split/header_queue.h"
@@ -18,9 +19,9 @@
 namespace annulus::virtio {
 namespace {
 
-// For the driver: nothing is to be done, and num_buffers is 1.
-constexpr std::array<uint8_t, kNetHeaderBytes> kPlainHeader = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+// Frames that one step gives away where nothing is to be looked at: what they
+// were copied to is in the first-level cache still.
+constexpr uint32_t kPlainBatch = 32;
 
 }  // namespace
 
@@ -113,6 +114,7 @@ void ReceiveQueue::ApplySettings(const memory::GuestMemory& memory) {
 template <typename Queue>
 bool ReceiveQueue::DrainQueue(Queue& queue) {
   wait_ = {};
+  bool tries_plain = true;
   for (uint32_t i = 0; i < kBatch; ++i) {
     if (frame_.empty()) {
       if (!TakeSettings(reader_.Refresh(), queue.memory())) return false;
@@ -120,6 +122,12 @@ bool ReceiveQueue::DrainQueue(Queue& queue) {
       if (ABSL_PREDICT_FALSE(buffer != Step::kDone)) {
         if (buffer == Step::kMustWait) return false;
         continue;  // It was too short.
+      }
+      if (tries_plain && DeliversAllAsItIs()) {
+        const uint32_t count = ReceivePlain(queue, kBatch - i);
+        tries_plain = count != 0;
+        if (count != 0) i += count - 1;
+        continue;
       }
       if (ReceiveFrame() == Step::kMustWait) return false;
       if (frame_.empty()) continue;  // It was dropped.
@@ -147,6 +155,42 @@ ReceiveQueue::Step ReceiveQueue::FindBuffer(Queue& queue) {
   window_.ReleaseFront();
   counters_.short_buffers.Add(1);
   return Step::kTooShort;
+}
+
+// Whether nothing is to be known of a frame but its length, as long as it comes
+// without a header of its own.
+bool ReceiveQueue::DeliversAllAsItIs() const {
+  return !filters_ && header_bytes_ == kNetHeaderBytes && !splitter_.on() &&
+         !gate_.limited() && !gone_;
+}
+
+// Frames that the backend has in memory, each into a buffer of one element, as
+// the usual driver makes them available: the same as frame by frame, in fewer
+// steps. Returns how many; 0: they are to be received one by one.
+template <typename Queue>
+uint32_t ReceiveQueue::ReceivePlain(Queue& queue, uint32_t most) {
+  const absl::Span<const iovec> rooms =
+      window_.SingleElements(std::min(most, kPlainBatch));
+  if (rooms.empty()) return 0;
+  std::array<uint32_t, kPlainBatch> bytes;
+  const uint32_t count = backend_.CopyPlain(rooms, absl::MakeSpan(bytes));
+  if (count == 0) return 0;
+  // Settings that came meanwhile hold for frames that came behind them.
+  if (ABSL_PREDICT_FALSE(&reader_.Refresh() != settings_)) {
+    settings_ = nullptr;  // The old ones may be gone.
+    return 0;
+  }
+  backend_.TakeCopied(count);
+  uint64_t room_bytes = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    DescriptorChain& chain = window_.at(i);
+    room_bytes += chain.writable_bytes();
+    received_bytes_ += bytes[i] - kNetHeaderBytes;
+    queue.Push(chain, bytes[i]);
+  }
+  window_.ReleaseSingleElements(count, room_bytes);
+  received_frames_ += count;
+  return count;
 }
 
 // Sets frame_ if there was a frame and the driver wants it.
@@ -195,7 +239,8 @@ ReceiveQueue::Step ReceiveQueue::ReceiveFrame() {
 bool ReceiveQueue::Judge(absl::Span<const iovec> vectors) {
   if (IsPlainNetHeader(header_)) {
     checked_header_ = {.num_buffers = 1};
-    std::copy(kPlainHeader.begin(), kPlainHeader.end(), driver_header_.begin());
+    std::copy(kPlainReceiveHeader.begin(), kPlainReceiveHeader.end(),
+              driver_header_.begin());
   } else {
     checked_header_ = DecodeNetHeader(header_);
     if (ABSL_PREDICT_FALSE(

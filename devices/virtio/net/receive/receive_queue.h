@@ -71,6 +71,9 @@ class ReceiveQueue final : public QueueHandler {
   void ApplySettings(const memory::GuestMemory& memory);
   template <typename Queue>
   Step FindBuffer(Queue& queue);
+  bool DeliversAllAsItIs() const;
+  template <typename Queue>
+  uint32_t ReceivePlain(Queue& queue, uint32_t most);
   Step ReceiveFrame();
   bool Judge(absl::Span<const iovec> vectors);
   bool JudgeContent(absl::Span<const iovec> vectors);

@@ -40,9 +40,11 @@
 #include "base/check.h"
 #include "base/counter.h"
 #include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/net/backend/frame_copy.h"
 #include "devices/virtio/net/backend/net_backend.h"
 #include "devices/virtio/net/control/net_settings.h"
 #include "devices/virtio/net/control/settings_store.h"
+#include "devices/virtio/net/frame_format.h"
 #include "devices/virtio/net/fuzz_ram.h"
 #include "devices/virtio/net/header_split/header_queue.h"
 #include "devices/virtio/net/header_split/split_settings.h"
@@ -117,6 +119,37 @@ class Backend final : public NetBackendQueue {
     }
     given.push_back(frame);
     return {TransferStatus::kDone, static_cast<uint32_t>(frame.size())};
+  }
+  uint32_t CopyPlain(absl::Span<const iovec> rooms,
+                     absl::Span<uint32_t> bytes) override {
+    ANNULUS_CHECK(!gone_ && !splits && rooms.size() <= bytes.size());
+    if (!failures.empty()) return 0;
+    uint32_t count = 0;
+    while (count < rooms.size() && count < frames.size()) {
+      const iovec& room = rooms[count];
+      const std::string& frame = frames[count];
+      ANNULUS_CHECK(InFuzzRam(room));
+      if (frame.size() < kNetHeaderBytes + kEthernetHeaderBytes ||
+          frame.size() > kNetHeaderBytes + kNetMaxFrameBytes ||
+          frame.size() > room.iov_len ||
+          frame.find_first_not_of('\0') < kNetHeaderBytes) {
+        break;
+      }
+      CopyPlainFrame(
+          absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(frame.data()),
+                              frame.size())
+              .subspan(kNetHeaderBytes),
+          room);
+      bytes[count++] = static_cast<uint32_t>(frame.size());
+    }
+    return count;
+  }
+  void TakeCopied(uint32_t count) override {
+    ANNULUS_CHECK(count <= frames.size());
+    for (; count != 0; --count) {
+      given.push_back(frames.front());
+      frames.pop_front();
+    }
   }
   int readable_fd() const override { return 1000; }
   int writable_fd() const override { return -1; }

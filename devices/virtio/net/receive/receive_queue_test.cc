@@ -355,6 +355,57 @@ TEST_P(ReceiveQueueTest, UnwantedFrameLeavesItsBufferForTheNext) {
   EXPECT_EQ(drops(NetDrop::kFiltered), 1u);
 }
 
+TEST_P(ReceiveQueueTest, FramesThatLieReadyKeepTheirOrderAmongOthers) {
+  Start(FeatureSet::Of(kNetGuestCsum));
+  std::deque<std::string> expected;
+  for (uint32_t i = 0; i < 40; ++i) {
+    ASSERT_TRUE(i % 11 == 10 ? Offer({100, 1900}) : Offer({2000}));
+    const std::string frame = NoiseFrame(60 + i * 40, i);
+    std::string all = WithHeader(frame);
+    if (i % 7 == 6) all[0] = 2;  // DATA_VALID: not without a header.
+    backend_.to_receive.push_back(all);
+    expected.push_back(frame);
+  }
+  Drain();
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(Collect(), expected[i]) << i;
+    EXPECT_EQ(last_header_[0], i % 7 == 6 ? 2 : 0);
+  }
+  EXPECT_EQ(Collect(), std::nullopt);
+  EXPECT_EQ(counters_.frames.value(), 40u);
+  EXPECT_EQ(counters_.bytes.value(), 40u * 60 + 40 * 39 * 20);
+  EXPECT_EQ(backend_.copied != 0, !hashes());
+}
+
+TEST_P(ReceiveQueueTest, FramesThatLieReadyGoByTheSettingsThatCameMeanwhile) {
+  Start(FeatureSet::Of(kNetCtrlVq, kNetCtrlRx));
+  NetSettings settings = *settings_.Current();
+  settings.filter.SetMode(ReceiveFilter::kPromiscuous, true);
+  settings_.Publish(settings);
+  settings.filter.SetMode(ReceiveFilter::kPromiscuous, false);
+  settings.filter.SetMac({2, 0, 0, 0, 0, 1});
+  bool published = false;
+  backend_.after_copy = [&] {
+    if (!published) settings_.Publish(settings);
+    published = true;
+  };
+  if (hashes()) backend_.after_copy();  // There, frames are never copied.
+  std::string own = NoiseFrame(80, 1);
+  own.replace(0, 6, std::string("\x02\x00\x00\x00\x00\x01", 6));
+  std::string other = own;
+  other[5] = 9;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Offer({2000}));
+    backend_.to_receive.push_back(WithHeader(other));
+    backend_.to_receive.push_back(WithHeader(own));
+  }
+  Drain();
+  EXPECT_TRUE(published);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Collect(), own);
+  EXPECT_EQ(drops(NetDrop::kFiltered), 3u);
+  EXPECT_EQ(backend_.copied, 0u);
+}
+
 // bad_inputs 30: "header length with HASH_REPORT: CVE-2023-6693". Twenty bytes
 // with it, whose last eight are of the frame's hash; twelve without it, and the
 // frame right behind them, whatever is hashed.

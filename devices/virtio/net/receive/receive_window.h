@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -148,6 +149,28 @@ class ReceiveWindow {
     }
   }
   void CopyOut(const Place& place, absl::Span<uint8_t> bytes);
+
+  // Hot. The first buffers, `most` of them at most, as long as each is a single
+  // element to write to: a vector for each, which covers all of it. Valid until
+  // the next call of anything else. REQUIRES: there are data buffers only.
+  absl::Span<const iovec> SingleElements(uint32_t most) {
+    ANNULUS_DCHECK(header_buffer_bytes_ == 0);
+    const absl::Span<DescriptorChain> chains = batch_.chains();
+    size_t count = 0;
+    while (count < std::min<size_t>(most, chains.size()) &&
+           chains.data()[count].writable().size() == 1) {
+      ++count;
+    }
+    return row_.First(count);
+  }
+
+  // Hot. So many of what SingleElements() gave, of `bytes` together, were
+  // pushed.
+  void ReleaseSingleElements(uint32_t count, uint64_t bytes) {
+    bytes_ -= bytes;
+    row_.Drop(count);
+    batch_.Release(count);
+  }
 
   // Hot. The first buffer was pushed.
   void ReleaseFront() {

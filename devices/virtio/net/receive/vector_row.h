@@ -95,6 +95,14 @@ class VectorRow {
   // Bytes of the row, without fronts and back, that Offer() gave.
   uint64_t offered() const { return offered_; }
 
+  // Hot. The first `count` as they are. Valid until the next call of anything
+  // else. REQUIRES: count <= size().
+  absl::Span<const iovec> First(size_t count) {
+    ANNULUS_DCHECK(count <= size());
+    Uncover();
+    return absl::MakeConstSpan(vectors_.data() + begin_, count);
+  }
+
   size_t size() const { return end_ - begin_; }
 
  private:

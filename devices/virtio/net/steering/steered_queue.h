@@ -54,6 +54,7 @@ class SteeredQueue final : public NetBackendQueue {
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override {
     return backend_.Send(frame, bytes);
   }
+  void Flush() override { backend_.Flush(); }
   Transfer Receive(absl::Span<const iovec> room) override;
   int readable_fd() const override {
     return interrupted_ ? inboxes_.always_readable_fd() : epoll_.get();

@@ -43,4 +43,8 @@ void SteeringInboxes::Close(uint16_t pair) {
   box.open = false;
 }
 
+void SteeringInboxes::SetPolled(bool polled) {
+  for (const auto& box : boxes_) box->inbox.SetPolled(polled);
+}
+
 }  // namespace annulus::virtio

@@ -43,6 +43,10 @@ class SteeringInboxes {
   void Open(uint16_t pair);
   void Close(uint16_t pair);
 
+  // The readers ask again and again, and wait for no descriptor; or wait, as at
+  // first. Any thread.
+  void SetPolled(bool polled);
+
   // The reader's side.
   FrameInbox& inbox(uint16_t pair) { return boxes_[pair]->inbox; }
 

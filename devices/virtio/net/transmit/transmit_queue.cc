@@ -27,13 +27,24 @@ void TransmitQueue::SetFeatures(const FeatureSet& negotiated) {
   header_bytes_ = DriverHeaderBytes(negotiated, numbers_);
 }
 
-void TransmitQueue::QueueStarted(Virtqueue& /*queue*/) {
+void TransmitQueue::QueueStarted(Virtqueue& queue) {
+  queue.ReadOnly();
   batch_.Abandon();
   gone_ = false;
   paid_ = false;
 }
 
-void TransmitQueue::QueueStopped() { batch_.Abandon(); }
+void TransmitQueue::QueueStopped() {
+  batch_.Abandon();
+  announcement_.Abandon();
+}
+
+void TransmitQueue::SendAnnouncement() {
+  if (!announcement_.pending()) return;
+  (void)announcement_.SendTo(backend_);
+  backend_.Flush();
+  announcement_.Abandon();
+}
 
 // Hot.
 bool TransmitQueue::Drain(Virtqueue& queue) {
@@ -50,6 +61,9 @@ template <typename Queue>
 bool TransmitQueue::DrainQueue(Queue& queue) {
   wait_ = {};
   if (batch_.chains().empty()) {
+    if (ABSL_PREDICT_FALSE(announcement_.pending()) && !Announce()) {
+      return false;
+    }
     if (queue.Take(batch_) == 0) return false;
     counters_.CountBatch(static_cast<uint32_t>(batch_.chains().size()));
   }
@@ -70,8 +84,33 @@ bool TransmitQueue::SendBatch(Queue& queue) {
     queue.Push(chain, 0);
     ++done;
   }
+  backend_.Flush();
   batch_.Release(done);
   return !blocked;
+}
+
+// False: it has to wait.
+bool TransmitQueue::Announce() {
+  if (gone_) {
+    announcement_.Abandon();
+    announcement_.Clear();
+    return true;
+  }
+  const TransferStatus status = announcement_.SendTo(backend_);
+  backend_.Flush();
+  switch (status) {
+    case TransferStatus::kAgain:
+      wait_.buffers = false;
+      wait_.fds[0] = {backend_.writable_fd(), POLLOUT, 0};
+      return false;
+    case TransferStatus::kGone:
+      gone_ = true;
+      break;
+    case TransferStatus::kDone:
+    case TransferStatus::kDropped:
+      break;
+  }
+  return true;
 }
 
 // Sends or drops one frame. False: neither is possible now; wait_ says until

@@ -14,6 +14,7 @@
 #include "devices/virtio/net/net_options.h"
 #include "devices/virtio/net/queue_counters.h"
 #include "devices/virtio/net/rate_gate.h"
+#include "devices/virtio/net/transmit/rarp_announcement.h"
 #include "devices/virtio/queue/chain_batch.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/features.h"
@@ -32,7 +33,8 @@ namespace annulus::virtio {
 // its buffer given back as any other. One that the backend cannot take yet
 // waits, and those behind it.
 //
-// Threads: SetFeatures() while the queue does not run; the rest on its worker.
+// Threads: SetFeatures() and SendAnnouncement() while the queue does not run;
+//   announcement().Ask() from any thread; the rest on its worker.
 // Trust: buffers are guest-controlled.
 // Allocation: none after construction.
 class TransmitQueue final : public QueueHandler {
@@ -46,6 +48,12 @@ class TransmitQueue final : public QueueHandler {
                 QueueCounters& counters);
 
   void SetFeatures(const FeatureSet& negotiated);
+
+  // Sent between two batches, in place of the device.
+  RarpAnnouncement& announcement() { return announcement_; }
+
+  // Sends what was asked for and not sent yet; once, for nobody waits here.
+  void SendAnnouncement();
 
   // A driver finds most of what was sent when it sends or receives the next
   // time, before this is over, and then wants no notification: half of the
@@ -66,6 +74,7 @@ class TransmitQueue final : public QueueHandler {
   bool DrainQueue(Queue& queue);
   template <typename Queue>
   bool SendBatch(Queue& queue);
+  bool Announce();
   bool Send(const DescriptorChain& chain);
   bool Prepare(const DescriptorChain& chain);
   bool CopyHeader(const DescriptorChain& chain);
@@ -73,6 +82,7 @@ class TransmitQueue final : public QueueHandler {
   void CollectCopy(const DescriptorChain& chain);
 
   NetBackendQueue& backend_;
+  RarpAnnouncement announcement_;
   RateGate gate_;
   const HeaderSplitNumbers numbers_;
   QueueCounters& counters_;

@@ -49,6 +49,7 @@ NetOptions Options(uint16_t queue_size) {
 }
 
 constexpr uint64_t kScribbledBytes = 0x8000;  // Rings, with what is behind.
+constexpr uint32_t kWritableBytes = 20;       // Where an element is.
 constexpr uint64_t kBufferBudget = 0x80000;   // In flight at a time.
 
 // What every backend relies on, asked for each frame.
@@ -148,6 +149,17 @@ FeatureSet Features(uint8_t ring, uint8_t net) {
   return features;
 }
 
+// What the backend may be given: these bytes, then so many of any value.
+struct OfferedFrame {
+  std::string known;
+  size_t unknown = 0;
+
+  bool Matches(const std::string& sent) const {
+    return sent.size() == known.size() + unknown &&
+           sent.compare(0, known.size(), known) == 0;
+  }
+};
+
 class Machine {
  public:
   Machine(const memory::GuestMemory& memory, uint8_t ring, uint8_t net)
@@ -155,6 +167,7 @@ class Machine {
         features_(Features(ring, net)),
         header_bytes_(features_.Has(kNetHashReport) ? kNetHeaderHashBytes
                                                     : kNetHeaderBytes),
+        indirect_(features_.Has(kFeatureRingPacked) && (ring & 8) != 0),
         driver_(memory, {.packed = features_.Has(kFeatureRingPacked),
                          .event_idx = (ring & 4) != 0,
                          .indirect = (ring & 8) != 0,
@@ -231,13 +244,19 @@ class Machine {
     if (room > kBufferBudget - in_flight_) return;
     FakeDriver::ChainBuilder chain = driver_.Chain();
     for (const std::string& piece : pieces) chain.Readable(piece);
-    if ((op & 16) != 0) chain.Writable(20);
+    if ((op & 16) != 0) chain.Writable(kWritableBytes);
     if (!chain.Offer().has_value()) return;
     in_flight_ += room;
     ++offered_;
-    if (bytes.size() > header_bytes_) {
-      frames_.push_back(bytes.substr(header_bytes_));
-    }
+    // In a packed ring's indirect table nothing is taken for writable; what it
+    // holds nobody wrote.
+    const bool table = indirect_ && !pieces.empty() && pieces.size() < 16;
+    const size_t unknown = (op & 16) != 0 && table ? kWritableBytes : 0;
+    if (bytes.size() + unknown <= header_bytes_) return;
+    const std::string known =
+        bytes.substr(std::min(header_bytes_, bytes.size()));
+    frames_.push_back(
+        {known, bytes.size() + unknown - header_bytes_ - known.size()});
   }
 
   void Fail(FuzzInput& input) {
@@ -272,7 +291,8 @@ class Machine {
     // In order, and each at most once.
     for (; !backend_.sent.empty(); backend_.sent.pop_front()) {
       ++sent_;
-      while (!frames_.empty() && frames_.front() != backend_.sent.front()) {
+      while (!frames_.empty() &&
+             !frames_.front().Matches(backend_.sent.front())) {
         frames_.pop_front();
       }
       ANNULUS_CHECK(!frames_.empty());
@@ -291,6 +311,7 @@ class Machine {
   const memory::GuestMemory& memory_;
   const FeatureSet features_;
   const size_t header_bytes_;
+  const bool indirect_;  // Of a packed ring.
   FakeDriver driver_;
   Virtqueue queue_;
   Backend backend_;
@@ -302,7 +323,7 @@ class Machine {
   uint64_t offered_ = 0;
   uint64_t used_ = 0;
   uint64_t sent_ = 0;
-  std::deque<std::string> frames_;
+  std::deque<OfferedFrame> frames_;
 };
 
 void RunOne(FuzzInput input) {

@@ -222,6 +222,62 @@ TEST_P(TransmitQueueTest, FrameThatTheBackendCannotTakeYetWaitsForIt) {
   }
 }
 
+// RFC 903.
+std::string RarpFrame(const std::string& mac) {
+  return std::string(kNetHeaderBytes, '\0') + "\xff\xff\xff\xff\xff\xff" + mac +
+         std::string("\x80\x35\0\1\x08\0\6\4\0\3", 10) + mac +
+         std::string(4, '\0') + mac + std::string(22, '\0');
+}
+
+TEST_P(TransmitQueueTest, AnnouncementIsSentBetweenTwoFramesAndOnlyOnce) {
+  OfferWhole({}, NoiseFrame(60, 0));
+  EXPECT_EQ(DrainAll(), 1);
+  EXPECT_TRUE(handler_->announcement().Ask({2, 9, 9, 9, 9, 9}));
+  EXPECT_FALSE(handler_->announcement().Ask({2, 1, 1, 1, 1, 1}));
+  OfferWhole({}, NoiseFrame(60, 1));
+  EXPECT_EQ(DrainAll(), 1);
+  ASSERT_EQ(backend_.sent.size(), 3u);
+  EXPECT_EQ(backend_.sent[1], RarpFrame("\2\1\1\1\1\1"));
+  EXPECT_EQ(backend_.sent[2].substr(kNetHeaderBytes), NoiseFrame(60, 1));
+  EXPECT_TRUE(handler_->announcement().Ask({2, 1, 1, 1, 1, 1}));
+}
+
+// "After kAgain, the same frame is to be given again", whatever it is.
+TEST_P(TransmitQueueTest, AnnouncementAndFramesWaitForEachOther) {
+  OfferWhole({}, NoiseFrame(60, 0));
+  backend_.failures = {TransferStatus::kAgain, TransferStatus::kAgain};
+  EXPECT_FALSE(handler_->Drain(queue_));
+  handler_->announcement().Ask({2, 1, 1, 1, 1, 1});
+  EXPECT_FALSE(handler_->Drain(queue_));
+  EXPECT_EQ(DrainAll(), 1);
+  handler_->announcement().Ask({2, 3, 3, 3, 3, 3});
+  backend_.failures = {TransferStatus::kAgain};
+  EXPECT_FALSE(handler_->Drain(queue_));
+  const QueueWait wait = handler_->Wait();
+  EXPECT_FALSE(wait.buffers);
+  EXPECT_EQ(wait.fds[0].fd, backend_.writable_fd());
+  // One that is asked for meanwhile does not change the one under way.
+  handler_->announcement().Ask({2, 2, 2, 2, 2, 2});
+  OfferWhole({}, NoiseFrame(60, 1));
+  EXPECT_EQ(DrainAll(), 1);
+  ASSERT_EQ(backend_.sent.size(), 5u);
+  EXPECT_EQ(backend_.sent[0].substr(kNetHeaderBytes), NoiseFrame(60, 0));
+  EXPECT_EQ(backend_.sent[1], RarpFrame("\2\1\1\1\1\1"));
+  EXPECT_EQ(backend_.sent[2], RarpFrame("\2\3\3\3\3\3"));
+  EXPECT_EQ(backend_.sent[3].substr(kNetHeaderBytes), NoiseFrame(60, 1));
+  EXPECT_EQ(backend_.sent[4], RarpFrame("\2\2\2\2\2\2"));
+}
+
+TEST_P(TransmitQueueTest, AnnouncementToAVanishedBackendIsNoEndlessWork) {
+  handler_->announcement().Ask({2, 1, 1, 1, 1, 1});
+  backend_.failures = {TransferStatus::kGone};
+  EXPECT_EQ(DrainAll(), 0);
+  handler_->announcement().Ask({2, 1, 1, 1, 1, 1});
+  EXPECT_EQ(DrainAll(), 0);
+  EXPECT_FALSE(handler_->announcement().pending());
+  EXPECT_TRUE(backend_.sent.empty());
+}
+
 // bad_inputs 39: EIO, ENOBUFS.
 TEST_P(TransmitQueueTest, FrameThatTheBackendLosesIsCountedAndNoOther) {
   for (uint32_t i = 0; i < 3; ++i) OfferWhole({}, NoiseFrame(60, i));
