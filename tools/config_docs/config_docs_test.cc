@@ -13,12 +13,17 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "proto/device_config.pb.h"
 #include "proto/vm_config.pb.h"
 #include "tools/config_docs/config_reference.h"
 #include "tools/config_docs/schema_set.h"
+#include "vmm/config/config_format.h"
 #include "vmm/config/config_proto.h"
 #include "vmm/config/config_text.h"
+#include "vmm/config/devices_config.h"
+#include "vmm/config/devices_config_proto.h"
 #include "vmm/config/validate_config.h"
+#include "vmm/config/validate_devices_config.h"
 #include "vmm/config/vm_config.h"
 
 namespace annulus {
@@ -37,7 +42,7 @@ std::string ReadFile(const std::string& path) {
 std::string Docs() { return ReadFile("docs/configuration.md"); }
 
 auto Schema() {
-  return SchemaSet::Load("tools/config_docs/vm_config_descriptors.pb");
+  return SchemaSet::Load("tools/config_docs/config_descriptors.pb");
 }
 
 // The program's own default, as text format prints it.
@@ -88,9 +93,21 @@ std::vector<std::string> FencedBlocks(const std::string& text,
   return blocks;
 }
 
-void ExpectValid(const std::vector<std::string>& blocks, ConfigFormat format) {
+// A block is a machine, or devices that stand alone, which have "device" first.
+void ExpectValid(const std::vector<std::string>& blocks, ConfigFormat format,
+                 absl::string_view device) {
   EXPECT_FALSE(blocks.empty());
+  bool devices_seen = false;
   for (const std::string& block : blocks) {
+    if (absl::StrContains(block, device)) {
+      devices_seen = true;
+      const auto config = ParseDevicesConfig(block, format, "example");
+      ASSERT_TRUE(config.ok()) << config.status() << " in\n" << block;
+      EXPECT_TRUE(ValidateDevicesConfig(*config).ok())
+          << ValidateDevicesConfig(*config) << " in\n"
+          << block;
+      continue;
+    }
     const absl::StatusOr<VmConfig> config =
         ParseVmConfig(block, format, "example");
     ASSERT_TRUE(config.ok()) << config.status() << " in\n" << block;
@@ -98,12 +115,13 @@ void ExpectValid(const std::vector<std::string>& blocks, ConfigFormat format) {
         << ValidateVmConfig(*config) << " in\n"
         << block;
   }
+  EXPECT_TRUE(devices_seen);
 }
 
 TEST(ConfigDocsTest, ReferenceIsInStepWithTheSchema) {
   const auto schema = Schema();
   ASSERT_TRUE(schema.ok()) << schema.status();
-  const auto reference = ConfigReference((*schema)->file());
+  const auto reference = ConfigReference((*schema)->files());
   ASSERT_TRUE(reference.ok()) << reference.status();
   EXPECT_TRUE(
       absl::EndsWith(Docs(), absl::StrCat(kReferenceMarker, *reference)))
@@ -113,23 +131,27 @@ TEST(ConfigDocsTest, ReferenceIsInStepWithTheSchema) {
 TEST(ConfigDocsTest, StatedDefaultsAreTheProgramsDefaults) {
   const auto schema = Schema();
   ASSERT_TRUE(schema.ok()) << schema.status();
-  const auto& file = (*schema)->file();
-  CheckDefaults(*file.FindMessageTypeByName("VmConfig"),
-                VmConfigToProto(VmConfig()));
+  const auto message = [&](const std::string& name) -> const Descriptor& {
+    return *(*schema)->FindMessage("annulus.proto." + name);
+  };
+  CheckDefaults(message("VmConfig"), VmConfigToProto(VmConfig()));
   // Only reached through lists, or not there by default.
   VmConfig config;
   config.rng.resize(1);
-  CheckDefaults(*file.FindMessageTypeByName("RngConfig"),
-                VmConfigToProto(config).rng(0));
+  CheckDefaults(message("RngConfig"), VmConfigToProto(config).rng(0));
   config.net.resize(1);
-  CheckDefaults(*file.FindMessageTypeByName("NetConfig"),
-                VmConfigToProto(config).net(0));
+  CheckDefaults(message("NetConfig"), VmConfigToProto(config).net(0));
   config.vsock.emplace();
-  CheckDefaults(*file.FindMessageTypeByName("VsockConfig"),
-                VmConfigToProto(config).vsock());
+  CheckDefaults(message("VsockConfig"), VmConfigToProto(config).vsock());
   config.vsock->ports.resize(1);
-  CheckDefaults(*file.FindMessageTypeByName("VsockPortConfig"),
+  CheckDefaults(message("VsockPortConfig"),
                 VmConfigToProto(config).vsock().ports(0));
+  CheckDefaults(message("DevicesConfig"),
+                DevicesConfigToProto(DevicesConfig()));
+  DevicesConfig devices;
+  devices.device.resize(1);
+  CheckDefaults(message("DeviceConfig"),
+                DevicesConfigToProto(devices).device(0));
 }
 
 TEST(ConfigDocsTest, EveryFeatureOfANetworkCardIsListed) {
@@ -146,15 +168,17 @@ TEST(ConfigDocsTest, EveryFeatureOfANetworkCardIsListed) {
 
 TEST(ConfigDocsTest, ExamplesAreValidConfigurations) {
   const std::string docs = Docs();
-  ExpectValid(FencedBlocks(docs, "textproto"), ConfigFormat::kTextProto);
-  ExpectValid(FencedBlocks(docs, "json"), ConfigFormat::kJson);
+  ExpectValid(FencedBlocks(docs, "textproto"), ConfigFormat::kTextProto,
+              "device {");
+  ExpectValid(FencedBlocks(docs, "json"), ConfigFormat::kJson, "\"device\":");
 }
 
 // What ConfigReference() says about message A with field b, each with a comment
 // unless that is empty.
 std::string ErrorForComments(const std::string& message,
                              const std::string& field) {
-  google::protobuf::FileDescriptorProto file;
+  google::protobuf::FileDescriptorSet set;
+  google::protobuf::FileDescriptorProto& file = *set.add_file();
   file.set_name("a.proto");
   file.set_syntax("proto3");
   auto& type = *file.add_message_type();
@@ -173,9 +197,9 @@ std::string ErrorForComments(const std::string& message,
   };
   comment({4, 0}, message);
   comment({4, 0, 2, 0}, field);
-  const auto schema = SchemaSet::Build(file);
+  const auto schema = SchemaSet::Build(set);
   EXPECT_TRUE(schema.ok()) << schema.status();
-  return std::string(ConfigReference((*schema)->file()).status().message());
+  return std::string(ConfigReference((*schema)->files()).status().message());
 }
 
 TEST(ConfigDocsTest, ElementWithoutCommentOrDefaultIsRefused) {

@@ -98,10 +98,13 @@ FieldComment CommentOf(const FieldDescriptor& field) {
   return result;
 }
 
-absl::StatusOr<std::string> ConfigReference(const FileDescriptor& file) {
+absl::StatusOr<std::string> ConfigReference(
+    const std::vector<const FileDescriptor*>& files) {
   std::string text = "\n## Reference\n";
-  for (int i = 0; i < file.message_type_count(); ++i) {
-    ANNULUS_RETURN_IF_ERROR(AppendMessage(*file.message_type(i), text));
+  for (const FileDescriptor* file : files) {
+    for (int i = 0; i < file->message_type_count(); ++i) {
+      ANNULUS_RETURN_IF_ERROR(AppendMessage(*file->message_type(i), text));
+    }
   }
   return text;
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "google/protobuf/descriptor.h"
@@ -16,16 +17,24 @@ class SchemaSet {
  public:
   static absl::StatusOr<std::unique_ptr<SchemaSet>> Load(
       const std::string& path);
+  // Files that others import come before those.
   static absl::StatusOr<std::unique_ptr<SchemaSet>> Build(
-      const google::protobuf::FileDescriptorProto& file);
+      const google::protobuf::FileDescriptorSet& set);
 
-  const google::protobuf::FileDescriptor& file() const { return *file_; }
+  const std::vector<const google::protobuf::FileDescriptor*>& files() const {
+    return files_;
+  }
+  // Null: there is none.
+  const google::protobuf::Descriptor* FindMessage(
+      const std::string& full_name) const {
+    return pool_.FindMessageTypeByName(full_name);
+  }
 
  private:
   SchemaSet() = default;
 
   google::protobuf::DescriptorPool pool_;
-  const google::protobuf::FileDescriptor* file_ = nullptr;  // Of pool_.
+  std::vector<const google::protobuf::FileDescriptor*> files_;  // Of pool_.
 };
 
 }  // namespace annulus

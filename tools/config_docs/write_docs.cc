@@ -1,4 +1,4 @@
-// Rewrites the reference in docs/configuration.md from proto/vm_config.proto:
+// Rewrites the reference in docs/configuration.md from the schemas in proto/:
 // `bazel run //tools/config_docs:write_docs`.
 
 #include <unistd.h>
@@ -26,7 +26,7 @@ int WriteDocs(const char* descriptors) {
     return 1;
   }
   const absl::StatusOr<std::string> reference =
-      schema.ok() ? ConfigReference((*schema)->file())
+      schema.ok() ? ConfigReference((*schema)->files())
                   : absl::StatusOr<std::string>(schema.status());
   if (!reference.ok()) {
     std::fprintf(stderr, "%s\n", reference.status().ToString().c_str());

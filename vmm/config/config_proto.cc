@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "vmm/config/virtio_config_proto.h"
 #include "vmm/config/vsock_config_proto.h"
+#include "vmm/config/workers_config_proto.h"
 
 namespace annulus {
 namespace {
@@ -96,10 +97,16 @@ absl::Status ReadBackend(const proto::NetConfig& message, NetConfig& net) {
     case proto::NetConfig::NULL_:
       net.backend = Backend::kNull;
       return absl::OkStatus();
+    case proto::NetConfig::SWITCH:
+      net.backend = Backend::kSwitch;
+      return absl::OkStatus();
+    case proto::NetConfig::VHOST_USER:
+      net.backend = Backend::kVhostUser;
+      return absl::OkStatus();
     default:  // As above.
-      return absl::InvalidArgumentError(
-          absl::StrCat("backend: ", static_cast<int>(message.backend()),
-                       " is not one of TAP, PASST, LOOPBACK, NULL"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "backend: ", static_cast<int>(message.backend()),
+          " is not one of TAP, PASST, LOOPBACK, NULL, SWITCH, VHOST_USER"));
   }
 }
 
@@ -143,30 +150,6 @@ void ReadHeaderSplit(const proto::HeaderSplitConfig& message,
   }
 }
 
-absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
-  ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), net.virtio));
-  ANNULUS_RETURN_IF_ERROR(ReadBackend(message, net));
-  if (message.has_tap()) net.tap = message.tap();
-  net.tap_fds.assign(message.tap_fds().begin(), message.tap_fds().end());
-  if (message.has_create_tap()) net.create_tap = message.create_tap();
-  if (message.has_passt()) net.passt = message.passt();
-  if (message.has_pcap()) net.pcap = message.pcap();
-  if (message.has_mac()) net.mac = message.mac();
-  if (message.has_mtu()) net.mtu = message.mtu();
-  if (message.has_queue_pairs()) net.queue_pairs = message.queue_pairs();
-  if (message.has_queue_size()) net.queue_size = message.queue_size();
-  if (message.has_speed_mbps()) net.speed_mbps = message.speed_mbps();
-  net.disabled_features.assign(message.disabled_features().begin(),
-                               message.disabled_features().end());
-  ReadRateLimit(message.receive_limit(), net.receive_limit);
-  ReadRateLimit(message.transmit_limit(), net.transmit_limit);
-  if (message.has_poll_microseconds()) {
-    net.poll_microseconds = message.poll_microseconds();
-  }
-  ReadHeaderSplit(message.header_split(), net.header_split);
-  return absl::OkStatus();
-}
-
 void WriteMemory(const MemoryConfig& memory, proto::MemoryConfig& message) {
   if (memory.size_bytes % kMiB == 0) {
     message.set_size_mib(memory.size_bytes / kMiB);
@@ -202,6 +185,10 @@ proto::NetConfig::Backend ToProto(NetConfig::Backend backend) {
       return proto::NetConfig::LOOPBACK;
     case NetConfig::Backend::kNull:
       return proto::NetConfig::NULL_;
+    case NetConfig::Backend::kSwitch:
+      return proto::NetConfig::SWITCH;
+    case NetConfig::Backend::kVhostUser:
+      return proto::NetConfig::VHOST_USER;
   }
   return proto::NetConfig::NONE;
 }
@@ -230,6 +217,45 @@ void WriteHeaderSplit(const HeaderSplitConfig& split,
   message.set_header_queue_class(split.header_queue_class);
 }
 
+}  // namespace
+
+absl::Status ReadRng(const proto::RngConfig& message, RngConfig& rng) {
+  ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), rng.virtio));
+  return ReadWorkers(message, rng);
+}
+
+void WriteRng(const RngConfig& rng, proto::RngConfig& message) {
+  WriteVirtio(rng.virtio, *message.mutable_virtio());
+  WriteWorkers(rng, message);
+}
+
+absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
+  ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), net.virtio));
+  ANNULUS_RETURN_IF_ERROR(ReadBackend(message, net));
+  if (message.has_tap()) net.tap = message.tap();
+  net.tap_fds.assign(message.tap_fds().begin(), message.tap_fds().end());
+  if (message.has_create_tap()) net.create_tap = message.create_tap();
+  if (message.has_passt()) net.passt = message.passt();
+  if (message.has_vhost_user()) net.vhost_user = message.vhost_user();
+  if (message.has_switch_name()) net.switch_name = message.switch_name();
+  if (message.has_generate_bytes()) {
+    net.generate_bytes = message.generate_bytes();
+  }
+  if (message.has_pcap()) net.pcap = message.pcap();
+  if (message.has_mac()) net.mac = message.mac();
+  if (message.has_mtu()) net.mtu = message.mtu();
+  if (message.has_queue_pairs()) net.queue_pairs = message.queue_pairs();
+  if (message.has_queue_size()) net.queue_size = message.queue_size();
+  if (message.has_speed_mbps()) net.speed_mbps = message.speed_mbps();
+  net.disabled_features.assign(message.disabled_features().begin(),
+                               message.disabled_features().end());
+  ReadRateLimit(message.receive_limit(), net.receive_limit);
+  ReadRateLimit(message.transmit_limit(), net.transmit_limit);
+  ANNULUS_RETURN_IF_ERROR(ReadWorkers(message, net));
+  ReadHeaderSplit(message.header_split(), net.header_split);
+  return absl::OkStatus();
+}
+
 void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   WriteVirtio(net.virtio, *message.mutable_virtio());
   message.set_backend(ToProto(net.backend));
@@ -237,6 +263,9 @@ void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   message.mutable_tap_fds()->Add(net.tap_fds.begin(), net.tap_fds.end());
   message.set_create_tap(net.create_tap);
   message.set_passt(net.passt);
+  message.set_vhost_user(net.vhost_user);
+  message.set_switch_name(net.switch_name);
+  message.set_generate_bytes(net.generate_bytes);
   message.set_pcap(net.pcap);
   message.set_mac(net.mac);
   message.set_mtu(net.mtu);
@@ -248,11 +277,9 @@ void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   }
   WriteRateLimit(net.receive_limit, *message.mutable_receive_limit());
   WriteRateLimit(net.transmit_limit, *message.mutable_transmit_limit());
-  message.set_poll_microseconds(net.poll_microseconds);
+  WriteWorkers(net, message);
   WriteHeaderSplit(net.header_split, *message.mutable_header_split());
 }
-
-}  // namespace
 
 absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
   VmConfig config;
@@ -263,8 +290,7 @@ absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
   ANNULUS_RETURN_IF_ERROR(ReadConsole(message.console(), config.console));
   if (message.has_debug_exit()) config.debug_exit = message.debug_exit();
   for (const proto::RngConfig& rng : message.rng()) {
-    const absl::Status status =
-        ReadVirtio(rng.virtio(), config.rng.emplace_back().virtio);
+    const absl::Status status = ReadRng(rng, config.rng.emplace_back());
     if (!status.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("rng[", config.rng.size() - 1, "].", status.message()));
@@ -302,7 +328,7 @@ proto::VmConfig VmConfigToProto(const VmConfig& config) {
   message.mutable_console()->set_path(config.console.path);
   message.set_debug_exit(config.debug_exit);
   for (const RngConfig& rng : config.rng) {
-    WriteVirtio(rng.virtio, *message.add_rng()->mutable_virtio());
+    WriteRng(rng, *message.add_rng());
   }
   for (const NetConfig& net : config.net) WriteNet(net, *message.add_net());
   if (config.vsock.has_value()) {

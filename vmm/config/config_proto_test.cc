@@ -24,10 +24,13 @@ VmConfig DefaultWithLists() {
   VmConfig config;
   config.cpu.pinning = {0};
   config.rng.resize(1);
+  config.rng[0].worker_cpus = {0};
   config.net.resize(1);
+  config.net[0].worker_cpus = {0};
   config.net[0].tap_fds = {0};
   config.net[0].disabled_features = {"csum"};
   config.vsock.emplace().ports.resize(1);
+  config.vsock->worker_cpus = {0};
   return config;
 }
 
@@ -154,16 +157,18 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [kernel, initrd, cmdline] = boot;
   [[maybe_unused]] const auto& [kind, path] = console;
   const RngConfig entropy;
-  [[maybe_unused]] const auto& [virtio] = entropy;
+  [[maybe_unused]] const auto& [virtio, rng_poll, rng_poll_microseconds,
+                                rng_worker_cpus] = entropy;
   [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc,
                                 in_order, ring_reset, notification_data] =
       virtio;
   const NetConfig card;
   [[maybe_unused]] const auto& [card_virtio, backend, tap, tap_fds, create_tap,
-                                passt, pcap, mac, mtu, queue_pairs, queue_size,
+                                passt, vhost_user, switch_name, generate_bytes,
+                                pcap, mac, mtu, queue_pairs, queue_size,
                                 speed_mbps, disabled_features, receive_limit,
-                                transmit_limit, poll_microseconds,
-                                header_split] = card;
+                                transmit_limit, header_split, poll,
+                                poll_microseconds, worker_cpus] = card;
   [[maybe_unused]] const auto& [bytes_per_second, burst_bytes,
                                 frames_per_second, burst_frames] =
       receive_limit;
@@ -176,9 +181,9 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [vsock_virtio, cid, socket, socket_fd, ports,
                                 switch_directory, buf_alloc, max_connections,
                                 vsock_queue_size, connect_wait, listen_wait,
-                                close_wait, vsock_poll, seqpacket, mrg_rxbuf,
-                                dgram, mrg_rxbuf_feature, dgram_feature] =
-      sockets;
+                                close_wait, vsock_poll, vsock_poll_microseconds,
+                                vsock_worker_cpus, seqpacket, mrg_rxbuf, dgram,
+                                mrg_rxbuf_feature, dgram_feature] = sockets;
   const VsockPortConfig mapped;
   [[maybe_unused]] const auto& [port, direction, type, port_path, fd] = mapped;
 
@@ -190,12 +195,12 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
-  EXPECT_EQ(fields(proto::RngConfig::descriptor()), 1);
+  EXPECT_EQ(fields(proto::RngConfig::descriptor()), 4);
   EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 7);
-  EXPECT_EQ(fields(proto::NetConfig::descriptor()), 17);
+  EXPECT_EQ(fields(proto::NetConfig::descriptor()), 22);
   EXPECT_EQ(fields(proto::HeaderSplitConfig::descriptor()), 12);
   EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
-  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 18);
+  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 20);
   EXPECT_EQ(fields(proto::VsockPortConfig::descriptor()), 5);
 }
 

@@ -71,6 +71,8 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_EQ(net.transmit_limit.frames_per_second, 1000u);
   EXPECT_EQ(net.transmit_limit.burst_frames, 32u);
   EXPECT_EQ(net.poll_microseconds, 50u);
+  EXPECT_EQ(net.poll, PollKind::kAlways);
+  EXPECT_EQ(net.worker_cpus, (std::vector<uint32_t>{1, 3}));
   const HeaderSplitConfig& split = net.header_split;
   EXPECT_TRUE(split.enabled);
   EXPECT_FALSE(split.chain);
@@ -101,6 +103,7 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_EQ(vsock.listen_wait_milliseconds, 2u);
   EXPECT_EQ(vsock.close_wait_milliseconds, 3u);
   EXPECT_EQ(vsock.poll_microseconds, 4u);
+  EXPECT_EQ(vsock.poll, PollKind::kNever);
   EXPECT_FALSE(vsock.seqpacket);
   EXPECT_TRUE(vsock.mrg_rxbuf);
   EXPECT_TRUE(vsock.dgram);
@@ -139,7 +142,7 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
         speed_mbps: 10000 disabled_features: ["mrg_rxbuf", "guest_ecn"]
         receive_limit { bytes_per_second: 1099511627776 burst_bytes: 65536 }
         transmit_limit { frames_per_second: 1000 burst_frames: 32 }
-        poll_microseconds: 50
+        poll_microseconds: 50 poll: ALWAYS worker_cpus: [ 1, 3 ]
         header_split {
           enabled: true chain: false buffers: false small_buffers: false
           header_queue: true min_threshold: 128 max_threshold: 9000
@@ -157,7 +160,7 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
         switch_directory: "switch" buf_alloc: 1048576 max_connections: 100
         queue_size: 1024 connect_wait_milliseconds: 1
         listen_wait_milliseconds: 2 close_wait_milliseconds: 3
-        poll_microseconds: 4 seqpacket: false mrg_rxbuf: true dgram: true
+        poll_microseconds: 4 poll: NEVER seqpacket: false mrg_rxbuf: true dgram: true
         mrg_rxbuf_feature: 50 dgram_feature: 51
       })",
                                  ConfigFormat::kTextProto, "F"));
@@ -185,7 +188,7 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
          "receiveLimit": {"bytesPerSecond": "1099511627776",
                           "burstBytes": 65536},
          "transmitLimit": {"framesPerSecond": 1000, "burstFrames": 32},
-         "pollMicroseconds": 50,
+         "pollMicroseconds": 50, "poll": "ALWAYS", "workerCpus": [1, 3],
          "headerSplit": {"enabled": true, "chain": false, "buffers": false,
                          "smallBuffers": false, "headerQueue": true,
                          "minThreshold": 128, "maxThreshold": 9000,
@@ -205,6 +208,7 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
         "maxConnections": 100, "queueSize": 1024,
         "connectWaitMilliseconds": 1, "listenWaitMilliseconds": 2,
         "closeWaitMilliseconds": 3, "pollMicroseconds": 4,
+        "poll": "NEVER",
         "seqpacket": false, "mrgRxbuf": true, "dgram": true,
         "mrgRxbufFeature": 50, "dgramFeature": 51}
       })",
@@ -250,6 +254,8 @@ rng {
     notification_data: true
     in_order: true
   }
+  poll: ADAPTIVE
+  poll_microseconds: 32
 }
 debug_exit: false
 )");

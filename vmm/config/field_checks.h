@@ -16,6 +16,7 @@ namespace annulus {
 // Trust: names of fields are ours, values may be anything.
 
 inline constexpr size_t kMaxPathLength = 4095;  // PATH_MAX - 1.
+inline constexpr uint32_t kMaxHostCpu = 1023;   // CPU_SETSIZE - 1.
 
 absl::Status WrongField(absl::string_view field, absl::string_view reason);
 

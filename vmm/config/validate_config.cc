@@ -10,6 +10,7 @@
 #include "vmm/config/field_checks.h"
 #include "vmm/config/validate_net_config.h"
 #include "vmm/config/validate_vsock_config.h"
+#include "vmm/config/validate_workers_config.h"
 
 namespace annulus {
 namespace {
@@ -122,6 +123,10 @@ absl::Status ValidateRng(const std::vector<RngConfig>& rng) {
         "rng", absl::StrCat(std::max(pci, mmio), " devices on ",
                             pci > mmio ? "PCI" : "MMIO", " are more than ",
                             kMaxRngPerTransport));
+  }
+  for (size_t i = 0; i < rng.size(); ++i) {
+    ANNULUS_RETURN_IF_ERROR(
+        ValidateWorkers(absl::StrCat("rng[", i, "]"), rng[i]));
   }
   return absl::OkStatus();
 }

@@ -12,7 +12,6 @@ namespace annulus {
 // The bounds of a VmConfig that do not depend on the host.
 inline constexpr size_t kMaxNameLength = 32;
 inline constexpr uint32_t kMaxVcpus = 32;
-inline constexpr uint32_t kMaxHostCpu = 1023;  // CPU_SETSIZE - 1.
 inline constexpr uint64_t kMinMemoryBytes = uint64_t{16} << 20;
 inline constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 40;
 inline constexpr size_t kMaxCmdlineLength = 65535;

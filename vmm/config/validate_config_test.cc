@@ -179,7 +179,8 @@ TEST(ValidateConfigTest, EightRngDevicesFitOnEachTransport) {
 
 TEST(ValidateConfigTest, NetworkCardsAreValidated) {
   EXPECT_EQ(ErrorAfter([](VmConfig& c) { c.net.resize(1); }),
-            "net[0].backend: is not given: TAP, PASST, LOOPBACK or NULL");
+            "net[0].backend: is not given: TAP, PASST, LOOPBACK, NULL, SWITCH "
+            "or VHOST_USER");
 }
 
 TEST(ValidateConfigTest, TheSocketDeviceIsValidated) {

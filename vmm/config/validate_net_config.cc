@@ -16,6 +16,7 @@
 #include "vmm/config/field_checks.h"
 #include "vmm/config/header_split_config.h"
 #include "vmm/config/mac_address.h"
+#include "vmm/config/validate_workers_config.h"
 
 namespace annulus {
 namespace {
@@ -61,7 +62,8 @@ class CardValidator {
   absl::Status ValidateBackend() const {
     if (net_.backend == Backend::kNone) {
       return WrongField(Field("backend"),
-                        "is not given: TAP, PASST, LOOPBACK or NULL");
+                        "is not given: TAP, PASST, LOOPBACK, NULL, SWITCH or "
+                        "VHOST_USER");
     }
     // What another backend would want says that somebody is mistaken.
     if (net_.backend != Backend::kTap) {
@@ -73,17 +75,58 @@ class CardValidator {
     if (net_.backend != Backend::kPasst && !net_.passt.empty()) {
       return WrongField(Field("passt"), "is given, but backend is not PASST");
     }
+    if (net_.backend != Backend::kVhostUser && !net_.vhost_user.empty()) {
+      return WrongField(Field("vhost_user"),
+                        "is given, but backend is not VHOST_USER");
+    }
+    if (net_.backend != Backend::kSwitch && !net_.switch_name.empty()) {
+      return WrongField(Field("switch_name"),
+                        "is given, but backend is not SWITCH");
+    }
+    if (net_.backend != Backend::kNull && net_.generate_bytes != 0) {
+      return WrongField(Field("generate_bytes"),
+                        "is given, but backend is not NULL");
+    }
     switch (net_.backend) {
       case Backend::kTap:
         return net_.tap_fds.empty() ? ValidateTap() : ValidateTapFds();
       case Backend::kPasst:
         return ValidatePasst();
+      case Backend::kVhostUser:
+        return ValidateVhostUser();
+      case Backend::kSwitch:
+        return ValidateSwitch();
+      case Backend::kNull:
+        return ValidateGenerator();
       case Backend::kNone:
       case Backend::kLoopback:
-      case Backend::kNull:
         return absl::OkStatus();
     }
     return absl::OkStatus();
+  }
+
+  absl::Status ValidateSwitch() const {
+    const std::string& name = net_.switch_name;
+    if (name.empty()) {
+      return WrongField(Field("switch_name"),
+                        "is not given, but backend is SWITCH");
+    }
+    const bool printable =
+        std::all_of(name.begin(), name.end(),
+                    [](unsigned char c) { return absl::ascii_isgraph(c); });
+    if (name.size() > kMaxSwitchName || !printable) {
+      return WrongField(
+          Field("switch_name"),
+          absl::StrCat(Quoted(name), " is not the name of a switch: 1 to ",
+                       kMaxSwitchName, " characters like lan0"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ValidateGenerator() const {
+    if (net_.generate_bytes == 0) return absl::OkStatus();
+    return CheckRange(Field("generate_bytes"), net_.generate_bytes,
+                      kMinGeneratedFrame, virtio::kNetMaxFrameBytes);
   }
 
   absl::Status ValidateTap() const {
@@ -120,6 +163,40 @@ class CardValidator {
                                      net_.queue_pairs, "; give one each"));
     }
     return absl::OkStatus();
+  }
+
+  // What the process behind the socket does is not ours to configure.
+  absl::Status ValidateVhostUser() const {
+    if (net_.vhost_user.empty()) {
+      return WrongField(Field("vhost_user"),
+                        "is not given, but backend is VHOST_USER");
+    }
+    ANNULUS_RETURN_IF_ERROR(
+        CheckPath(Field("vhost_user"), net_.vhost_user, kMaxSocketPath));
+    const struct {
+      absl::string_view field;
+      bool given;
+    } kTheirs[] = {
+        {"queue_pairs", net_.queue_pairs != 1},
+        {"speed_mbps", net_.speed_mbps != 0},
+        {"pcap", !net_.pcap.empty()},
+        {"header_split.enabled", net_.header_split.enabled},
+        {"receive_limit", IsLimited(net_.receive_limit)},
+        {"transmit_limit", IsLimited(net_.transmit_limit)},
+        {"worker_cpus", !net_.worker_cpus.empty()},
+    };
+    for (const auto& theirs : kTheirs) {
+      if (theirs.given) {
+        return WrongField(
+            Field(theirs.field),
+            "is given, but belongs to the process behind vhost_user");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  static bool IsLimited(const RateLimitConfig& limit) {
+    return limit.bytes_per_second != 0 || limit.frames_per_second != 0;
   }
 
   absl::Status ValidatePasst() const {
@@ -171,8 +248,7 @@ class CardValidator {
                                        kMinNetQueueSize, kMaxNetQueueSize));
     ANNULUS_RETURN_IF_ERROR(
         CheckRange(Field("speed_mbps"), net_.speed_mbps, 0, kMaxSpeedMbps));
-    return CheckRange(Field("poll_microseconds"), net_.poll_microseconds, 0,
-                      kMaxPollMicroseconds);
+    return ValidateWorkers(at_, net_);
   }
 
   absl::Status ValidateFeatures() const {
@@ -286,6 +362,8 @@ absl::Status ValidateUnique(const std::vector<NetConfig>& cards, size_t index) {
     };
     ANNULUS_RETURN_IF_ERROR(same("tap", card.tap, other.tap));
     ANNULUS_RETURN_IF_ERROR(same("passt", card.passt, other.passt));
+    ANNULUS_RETURN_IF_ERROR(
+        same("vhost_user", card.vhost_user, other.vhost_user));
     ANNULUS_RETURN_IF_ERROR(same("pcap", card.pcap, other.pcap));
   }
   return absl::OkStatus();
@@ -309,6 +387,10 @@ absl::Status ValidateUniqueFds(const std::vector<NetConfig>& cards) {
 
 }  // namespace
 
+absl::Status ValidateNetConfig(const std::string& at, const NetConfig& net) {
+  return CardValidator(at, net).Validate();
+}
+
 absl::Status ValidateNetConfigs(const std::vector<NetConfig>& cards) {
   const auto pci = static_cast<size_t>(
       std::count_if(cards.begin(), cards.end(), [](const NetConfig& card) {
@@ -320,7 +402,7 @@ absl::Status ValidateNetConfigs(const std::vector<NetConfig>& cards) {
   }
   for (size_t i = 0; i < cards.size(); ++i) {
     const std::string at = CardName(i);
-    ANNULUS_RETURN_IF_ERROR(CardValidator(at, cards[i]).Validate());
+    ANNULUS_RETURN_IF_ERROR(ValidateNetConfig(at, cards[i]));
     ANNULUS_RETURN_IF_ERROR(ValidateUnique(cards, i));
   }
   return ValidateUniqueFds(cards);

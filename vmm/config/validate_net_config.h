@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +15,8 @@ namespace annulus {
 inline constexpr size_t kMaxNetPci = 16;
 inline constexpr size_t kMaxTapName = 15;      // IFNAMSIZ - 1.
 inline constexpr size_t kMaxSocketPath = 107;  // sockaddr_un's, less the NUL.
+inline constexpr size_t kMaxSwitchName = 64;
+inline constexpr uint32_t kMinGeneratedFrame = 14;  // An Ethernet header.
 inline constexpr uint32_t kMinTapFd = 3;  // Those before are standard streams.
 inline constexpr uint32_t kMaxTapFd = 1 << 20;
 inline constexpr uint32_t kMinMtu = 68;  // virtio 1.4 §5.1.4.1
@@ -22,13 +25,16 @@ inline constexpr uint32_t kMaxQueuePairs = 16;
 inline constexpr uint32_t kMinNetQueueSize = 2;
 inline constexpr uint32_t kMaxNetQueueSize = 1024;
 inline constexpr uint32_t kMaxSpeedMbps = 0x7fffffff;
-inline constexpr uint32_t kMaxPollMicroseconds = 1'000'000;
 
 // The part of ValidateVmConfig() that is about network cards: fields begin with
 // "net[INDEX].".
 //
 // Trust: every string and number is untrusted.
 absl::Status ValidateNetConfigs(const std::vector<NetConfig>& cards);
+
+// The same of one card, whose fields begin with `at` and a dot; not whether
+// another one has the same.
+absl::Status ValidateNetConfig(const std::string& at, const NetConfig& net);
 
 }  // namespace annulus
 

@@ -53,7 +53,8 @@ TEST(ValidateNetConfigTest, EachBackendIsValidWithWhatItNeeds) {
 
 TEST(ValidateNetConfigTest, ABackendMustBeGiven) {
   EXPECT_EQ(ErrorOf({Tap(), NetConfig()}),
-            "net[1].backend: is not given: TAP, PASST, LOOPBACK or NULL");
+            "net[1].backend: is not given: TAP, PASST, LOOPBACK, NULL, SWITCH "
+            "or VHOST_USER");
 }
 
 TEST(ValidateNetConfigTest, TwoBackendsAtOnceAreRefused) {
@@ -117,6 +118,43 @@ TEST(ValidateNetConfigTest, DescriptorsAreOneForEachPair) {
             "net[0].create_tap: is given, but tap_fds are open already");
 }
 
+TEST(ValidateNetConfigTest, VhostUserHasASocketAndNothingOfTheOtherProcess) {
+  NetConfig net;
+  net.backend = Backend::kVhostUser;
+  EXPECT_EQ(ErrorOf({net}),
+            "net[0].vhost_user: is not given, but backend is VHOST_USER");
+  net.vhost_user = std::string(108, 'p');
+  EXPECT_EQ(ErrorOf({net}), "net[0].vhost_user: 108 bytes are more than 107");
+  net.vhost_user = "p";
+  net.mac = "52:54:00:12:34:56";
+  net.mtu = 1500;
+  net.disabled_features = {"mrg_rxbuf"};
+  EXPECT_EQ(ErrorOf({net}), "");
+  EXPECT_EQ(ErrorOf({net, net}), "net[1].vhost_user: \"p\" belongs to net[0]");
+  const auto with = [net](void (*change)(NetConfig&)) {
+    NetConfig changed = net;
+    change(changed);
+    return ErrorOf({changed});
+  };
+  constexpr char kTheirs[] =
+      ": is given, but belongs to the process behind vhost_user";
+  EXPECT_EQ(with([](NetConfig& n) { n.queue_pairs = 2; }),
+            std::string("net[0].queue_pairs") + kTheirs);
+  EXPECT_EQ(with([](NetConfig& n) { n.pcap = "f"; }),
+            std::string("net[0].pcap") + kTheirs);
+  EXPECT_EQ(with([](NetConfig& n) { n.receive_limit.frames_per_second = 1; }),
+            std::string("net[0].receive_limit") + kTheirs);
+  EXPECT_EQ(with([](NetConfig& n) { n.worker_cpus = {1}; }),
+            std::string("net[0].worker_cpus") + kTheirs);
+  EXPECT_EQ(with([](NetConfig& n) { n.header_split.enabled = true; }),
+            std::string("net[0].header_split.enabled") + kTheirs);
+  NetConfig other;
+  other.backend = Backend::kNull;
+  other.vhost_user = "p";
+  EXPECT_EQ(ErrorOf({other}),
+            "net[0].vhost_user: is given, but backend is not VHOST_USER");
+}
+
 TEST(ValidateNetConfigTest, PasstHasASocketAndOnePair) {
   NetConfig net;
   net.backend = Backend::kPasst;
@@ -130,6 +168,46 @@ TEST(ValidateNetConfigTest, PasstHasASocketAndOnePair) {
   net.passt = "p";
   net.queue_pairs = 2;
   EXPECT_EQ(ErrorOf({net}), "net[0].queue_pairs: 2, but passt has one");
+}
+
+TEST(ValidateNetConfigTest, SwitchHasANameThatCardsMayShare) {
+  NetConfig net;
+  net.backend = Backend::kSwitch;
+  EXPECT_EQ(ErrorOf({net}),
+            "net[0].switch_name: is not given, but backend is SWITCH");
+  net.switch_name = std::string(64, 's');
+  EXPECT_EQ(ErrorOf({net, net}), "");
+  net.switch_name = "two words";
+  EXPECT_EQ(ErrorOf({net}),
+            "net[0].switch_name: \"two words\" is not the name of a switch: 1 "
+            "to 64 characters like lan0");
+  net.switch_name = std::string(65, 's');
+  EXPECT_NE(ErrorOf({net}), "");
+  net.switch_name = std::string("s\0", 2);
+  EXPECT_NE(ErrorOf({net}), "");
+  net.switch_name = "lan0";
+  net.backend = Backend::kNull;
+  EXPECT_EQ(ErrorOf({net}),
+            "net[0].switch_name: is given, but backend is not SWITCH");
+}
+
+TEST(ValidateNetConfigTest, NullMayGenerateFrames) {
+  NetConfig net;
+  net.backend = Backend::kNull;
+  for (const uint32_t bytes : {0u, 14u, 65593u}) {
+    net.generate_bytes = bytes;
+    EXPECT_EQ(ErrorOf({net}), "");
+  }
+  for (const uint32_t bytes : {13u, 65594u}) {
+    net.generate_bytes = bytes;
+    EXPECT_EQ(ErrorOf({net}),
+              "net[0].generate_bytes: " + std::to_string(bytes) +
+                  " is not in 14..65593");
+  }
+  net.generate_bytes = 64;
+  net.backend = Backend::kLoopback;
+  EXPECT_EQ(ErrorOf({net}),
+            "net[0].generate_bytes: is given, but backend is not NULL");
 }
 
 TEST(ValidateNetConfigTest, MacIsAnAddressOfOneCard) {
@@ -174,6 +252,12 @@ TEST(ValidateNetConfigTest, NumbersHaveRanges) {
             "net[0].speed_mbps: 2147483648 is not in 0..2147483647");
   EXPECT_EQ(ErrorAfter([](NetConfig& n) { n.poll_microseconds = 1000001; }),
             "net[0].poll_microseconds: 1000001 is not in 0..1000000");
+  EXPECT_EQ(ErrorAfter([](NetConfig& n) {
+              n.worker_cpus = {0, 1024};
+            }),
+            "net[0].worker_cpus[1]: 1024 is not in 0..1023");
+  EXPECT_EQ(ErrorAfter([](NetConfig& n) { n.worker_cpus.resize(65); }),
+            "net[0].worker_cpus: 65 CPUs are more than 64");
 }
 
 TEST(ValidateNetConfigTest, FeaturesAreDisabledWithThoseThatNeedThem) {

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "devices/virtio/spec/vsock.h"
 #include "vmm/config/field_checks.h"
+#include "vmm/config/validate_workers_config.h"
 
 namespace annulus {
 namespace {
@@ -202,13 +203,12 @@ absl::Status ValidateNumbers(const VsockConfig& vsock) {
        kMaxVsockWaitMilliseconds},
       {"close_wait_milliseconds", vsock.close_wait_milliseconds, 0,
        kMaxVsockWaitMilliseconds},
-      {"poll_microseconds", vsock.poll_microseconds, 0,
-       kMaxVsockPollMicroseconds},
   };
   for (const auto& range : kRanges) {
     ANNULUS_RETURN_IF_ERROR(CheckRange(absl::StrCat("vsock.", range.field),
                                        range.value, range.low, range.high));
   }
+  ANNULUS_RETURN_IF_ERROR(ValidateWorkers("vsock", vsock));
   // A caller is given up on after the first of the two.
   if (vsock.listen_wait_milliseconds > vsock.connect_wait_milliseconds) {
     return WrongField("vsock.listen_wait_milliseconds",

@@ -21,7 +21,6 @@ inline constexpr uint32_t kMaxVsockConnections = 1 << 20;
 inline constexpr uint32_t kMinVsockQueueSize = 2;
 inline constexpr uint32_t kMaxVsockQueueSize = 1024;
 inline constexpr uint32_t kMaxVsockWaitMilliseconds = 3'600'000;
-inline constexpr uint32_t kMaxVsockPollMicroseconds = 1'000'000;
 
 // The part of ValidateVmConfig() that is about the socket device: fields begin
 // with "vsock.".

@@ -54,9 +54,20 @@ struct VirtioConfig {
   bool notification_data = true;  // VIRTIO_F_NOTIFICATION_DATA
 };
 
+// How the threads of a device's queues spend the time in which they have
+// nothing to do.
+enum class PollKind : uint8_t { kAdaptive, kAlways, kNever };
+
+// How long they look for more work, for kAdaptive: about what it costs both
+// sides to be told of it, and as long as QEMU's I/O threads look.
+inline constexpr uint32_t kDefaultPollMicroseconds = 32;
+
 // An entropy device, virtio 1.4 §5.4 "Entropy Device".
 struct RngConfig {
   VirtioConfig virtio;
+  PollKind poll = PollKind::kAdaptive;
+  uint32_t poll_microseconds = kDefaultPollMicroseconds;
+  std::vector<uint32_t> worker_cpus;  // As a network card's.
 };
 
 // How much may pass in one direction of a network card. 0: no limit; a burst of
@@ -89,7 +100,15 @@ struct HeaderSplitConfig {
 
 // A network card, virtio 1.4 §5.1 "Network Device".
 struct NetConfig {
-  enum class Backend : uint8_t { kNone, kTap, kPasst, kLoopback, kNull };
+  enum class Backend : uint8_t {
+    kNone,
+    kTap,
+    kPasst,
+    kLoopback,
+    kNull,
+    kSwitch,
+    kVhostUser
+  };
 
   VirtioConfig virtio;
   Backend backend = Backend::kNone;  // Must be given.
@@ -97,6 +116,9 @@ struct NetConfig {
   std::vector<uint32_t> tap_fds;     // Open descriptors, one a queue pair.
   bool create_tap = false;           // Make the interface, for the VM's life.
   std::string passt;                 // For kPasst: path of passt's socket.
+  std::string vhost_user;            // For kVhostUser: path of the socket.
+  std::string switch_name;           // For kSwitch: cards of one name meet.
+  uint32_t generate_bytes = 0;       // For kNull: of each frame that comes.
   std::string pcap;           // Path: records all frames; empty: does not.
   std::string mac;            // "52:54:00:12:34:56"; empty: a random one.
   uint32_t mtu = 0;           // 68 to 65535; 0: the driver is told of none.
@@ -107,8 +129,12 @@ struct NetConfig {
   std::vector<std::string> disabled_features;
   RateLimitConfig receive_limit;   // To the guest.
   RateLimitConfig transmit_limit;  // From the guest.
-  uint32_t poll_microseconds = 0;  // How long workers look for more work.
   HeaderSplitConfig header_split;
+  PollKind poll = PollKind::kAdaptive;
+  uint32_t poll_microseconds = kDefaultPollMicroseconds;  // At most.
+  // Host CPU of each worker, in the order of the queues, again from the first
+  // where there are fewer; empty: not pinned.
+  std::vector<uint32_t> worker_cpus;
 };
 
 // A port of a socket device with a socket of its own.
@@ -137,8 +163,10 @@ struct VsockConfig {
   uint32_t connect_wait_milliseconds = 10'000;
   uint32_t listen_wait_milliseconds = 0;
   uint32_t close_wait_milliseconds = 8'000;
-  uint32_t poll_microseconds = 0;  // How long workers look for more work.
-  bool seqpacket = true;           // VIRTIO_VSOCK_F_SEQPACKET
+  PollKind poll = PollKind::kAdaptive;
+  uint32_t poll_microseconds = kDefaultPollMicroseconds;
+  std::vector<uint32_t> worker_cpus;  // As a network card's.
+  bool seqpacket = true;              // VIRTIO_VSOCK_F_SEQPACKET
   // Which virtio does not have, with numbers that are this project's own.
   bool mrg_rxbuf = false;
   bool dgram = false;

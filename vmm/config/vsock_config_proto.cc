@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "vmm/config/virtio_config_proto.h"
+#include "vmm/config/workers_config_proto.h"
 
 namespace annulus {
 namespace {
@@ -110,9 +111,7 @@ absl::Status ReadVsock(const proto::VsockConfig& message, VsockConfig& vsock) {
   if (message.has_close_wait_milliseconds()) {
     vsock.close_wait_milliseconds = message.close_wait_milliseconds();
   }
-  if (message.has_poll_microseconds()) {
-    vsock.poll_microseconds = message.poll_microseconds();
-  }
+  ANNULUS_RETURN_IF_ERROR(ReadWorkers(message, vsock));
   if (message.has_seqpacket()) vsock.seqpacket = message.seqpacket();
   if (message.has_mrg_rxbuf()) vsock.mrg_rxbuf = message.mrg_rxbuf();
   if (message.has_dgram()) vsock.dgram = message.dgram();
@@ -145,7 +144,7 @@ void WriteVsock(const VsockConfig& vsock, proto::VsockConfig& message) {
   message.set_connect_wait_milliseconds(vsock.connect_wait_milliseconds);
   message.set_listen_wait_milliseconds(vsock.listen_wait_milliseconds);
   message.set_close_wait_milliseconds(vsock.close_wait_milliseconds);
-  message.set_poll_microseconds(vsock.poll_microseconds);
+  WriteWorkers(vsock, message);
   message.set_seqpacket(vsock.seqpacket);
   message.set_mrg_rxbuf(vsock.mrg_rxbuf);
   message.set_dgram(vsock.dgram);
