@@ -53,19 +53,20 @@ absl::StatusOr<std::vector<UniqueFd>> DuplicateTaps(absl::string_view card,
   return taps;
 }
 
-absl::StatusOr<UniqueFd> ConnectPasst(absl::string_view card,
-                                      const std::string& path) {
+absl::StatusOr<UniqueFd> ConnectTo(absl::string_view card,
+                                   absl::string_view field,
+                                   const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return Failed(ENAMETOOLONG, card, "passt", path);
+    return Failed(ENAMETOOLONG, card, field, path);
   }
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   const void* const any = &address;
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid() || ::connect(fd.get(), static_cast<const sockaddr*>(any),
                                sizeof(address)) != 0) {
-    return Failed(errno, card, "passt", path);
+    return Failed(errno, card, field, path);
   }
   return fd;
 }
@@ -73,7 +74,8 @@ absl::StatusOr<UniqueFd> ConnectPasst(absl::string_view card,
 }  // namespace
 
 absl::StatusOr<NetResources> OpenNetResources(absl::string_view card,
-                                              const NetConfig& net) {
+                                              const NetConfig& net,
+                                              FrameSwitches& switches) {
   NetResources resources;
   switch (net.backend) {
     case NetConfig::Backend::kTap: {
@@ -83,7 +85,18 @@ absl::StatusOr<NetResources> OpenNetResources(absl::string_view card,
       return resources;
     }
     case NetConfig::Backend::kPasst: {
-      ANNULUS_ASSIGN_OR_RETURN(resources.socket, ConnectPasst(card, net.passt));
+      ANNULUS_ASSIGN_OR_RETURN(resources.socket,
+                               ConnectTo(card, "passt", net.passt));
+      return resources;
+    }
+    case NetConfig::Backend::kVhostUser: {
+      ANNULUS_ASSIGN_OR_RETURN(resources.socket,
+                               ConnectTo(card, "vhost_user", net.vhost_user));
+      return resources;
+    }
+    case NetConfig::Backend::kSwitch: {
+      ANNULUS_ASSIGN_OR_RETURN(resources.frame_switch,
+                               switches.Named(net.switch_name));
       return resources;
     }
     case NetConfig::Backend::kNone:

@@ -1,13 +1,16 @@
 #ifndef VMM_NET_RESOURCES_H_
 #define VMM_NET_RESOURCES_H_
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "devices/virtio/net/switch/frame_switch.h"
 #include "vmm/config/vm_config.h"
+#include "vmm/frame_switches.h"
 
 namespace annulus {
 
@@ -18,15 +21,19 @@ struct NetResources {
   // Of NetConfig::Backend::kTap: a descriptor for each queue pair, of a tap
   // with a virtio_net_hdr before each frame, or of a macvtap.
   std::vector<UniqueFd> taps;
-  UniqueFd socket;  // Of kPasst: connected.
-  UniqueFd pcap;    // An empty file; not valid: frames are not recorded.
+  UniqueFd socket;  // Of kPasst and kVhostUser: connected.
+  // Of kSwitch: shared with the other cards that it connects.
+  std::shared_ptr<virtio::FrameSwitch> frame_switch;
+  UniqueFd pcap;  // An empty file; not valid: frames are not recorded.
 };
 
-// Opens an interface, duplicates the descriptors or connects the socket that
-// `net` names; not the pcap file, see OpenPcap(). `card` is "net[0]".
+// Opens an interface, duplicates the descriptors, connects the socket or takes
+// of `switches` the one that `net` names; not the pcap file, see OpenPcap().
+// `card` is "net[0]".
 // Errors: FIELD: what could not be opened and why.
 absl::StatusOr<NetResources> OpenNetResources(absl::string_view card,
-                                              const NetConfig& net);
+                                              const NetConfig& net,
+                                              FrameSwitches& switches);
 
 // Creates or truncates the pcap file, if there is to be one.
 absl::Status OpenPcap(absl::string_view card, const NetConfig& net,

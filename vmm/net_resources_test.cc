@@ -21,6 +21,7 @@
 #include "devices/virtio/net/backend/tap_device.h"
 #include "gtest/gtest.h"
 #include "vmm/config/vm_config.h"
+#include "vmm/frame_switches.h"
 
 namespace annulus {
 namespace {
@@ -39,9 +40,14 @@ NetConfig Tap(const std::string& name) {
   return net;
 }
 
+absl::StatusOr<NetResources> Open(absl::string_view card,
+                                  const NetConfig& net) {
+  FrameSwitches switches;
+  return OpenNetResources(card, net, switches);
+}
+
 std::string ErrorOf(const NetConfig& net) {
-  const absl::StatusOr<NetResources> resources =
-      OpenNetResources("net[3]", net);
+  const absl::StatusOr<NetResources> resources = Open("net[3]", net);
   return resources.ok() ? "opened" : std::string(resources.status().message());
 }
 
@@ -55,7 +61,7 @@ std::string TempPath(absl::string_view name) {
 
 NET_NAMESPACE_TEST(NetResourcesTest, ATapIsOpenedByName) {
   virtio::RunCommand("ip tuntap add tap0 mode tap");
-  const auto resources = OpenNetResources("net[0]", Tap("tap0"));
+  const auto resources = Open("net[0]", Tap("tap0"));
   ASSERT_TRUE(resources.ok()) << resources.status();
   ASSERT_EQ(resources->taps.size(), 1u);
   EXPECT_TRUE(IsCloseOnExec(resources->taps[0]));
@@ -74,7 +80,7 @@ NET_NAMESPACE_TEST(NetResourcesTest, ATapIsMadeOnlyOnRequestAndGoesWithIt) {
   made.create_tap = true;
   made.queue_pairs = 4;
   {
-    const auto resources = OpenNetResources("net[0]", made);
+    const auto resources = Open("net[0]", made);
     ASSERT_TRUE(resources.ok()) << resources.status();
     EXPECT_EQ(resources->taps.size(), 4u);
     EXPECT_NE(::if_nametoindex("tap0"), 0u);
@@ -100,7 +106,7 @@ NET_NAMESPACE_TEST(NetResourcesTest, InheritedDescriptorsAreDuplicated) {
   for (const UniqueFd& tap : *taps) {
     net.tap_fds.push_back(static_cast<uint32_t>(tap.get()));
   }
-  const auto resources = OpenNetResources("net[0]", net);
+  const auto resources = Open("net[0]", net);
   ASSERT_TRUE(resources.ok()) << resources.status();
   taps->clear();
   ASSERT_EQ(resources->taps.size(), 2u);
@@ -144,7 +150,7 @@ TEST(NetResourcesTest, PasstIsConnected) {
   EXPECT_EQ(ErrorOf(net),
             absl::StrCat("net[3].passt: ", path, ": Connection refused"));
   ASSERT_EQ(::listen(listener.get(), 1), 0);
-  const auto resources = OpenNetResources("net[0]", net);
+  const auto resources = Open("net[0]", net);
   ASSERT_TRUE(resources.ok()) << resources.status();
   EXPECT_TRUE(IsCloseOnExec(resources->socket));
   const UniqueFd peer(
@@ -160,7 +166,7 @@ TEST(NetResourcesTest, PasstIsConnected) {
 
 TEST(NetResourcesTest, LoopbackAndNullNeedNothing) {
   for (const Backend backend : {Backend::kLoopback, Backend::kNull}) {
-    const auto resources = OpenNetResources("net[0]", Card(backend));
+    const auto resources = Open("net[0]", Card(backend));
     ASSERT_TRUE(resources.ok()) << resources.status();
     EXPECT_TRUE(resources->taps.empty());
     EXPECT_FALSE(resources->socket.valid());
@@ -190,6 +196,25 @@ TEST(NetResourcesTest, PcapFileIsEmptyAndPrivate) {
   net.pcap = "/no/such/directory/f";
   EXPECT_EQ(OpenPcap("net[3]", net, resources).message(),
             "net[3].pcap: /no/such/directory/f: No such file or directory");
+}
+
+TEST(NetResourcesTest, CardsOfOneNameShareASwitch) {
+  FrameSwitches switches;
+  NetConfig net = Card(Backend::kSwitch);
+  net.switch_name = "lan0";
+  const auto first = OpenNetResources("net[0]", net, switches);
+  const auto second = OpenNetResources("net[1]", net, switches);
+  net.switch_name = "lan1";
+  const auto other = OpenNetResources("net[2]", net, switches);
+  ASSERT_TRUE(first.ok() && second.ok() && other.ok());
+  ASSERT_NE(first->frame_switch, nullptr);
+  EXPECT_EQ(first->frame_switch, second->frame_switch);
+  EXPECT_NE(first->frame_switch, other->frame_switch);
+  // Of another configuration, the same name is another switch.
+  net.switch_name = "lan0";
+  const auto elsewhere = Open("net[0]", net);
+  ASSERT_TRUE(elsewhere.ok());
+  EXPECT_NE(first->frame_switch, elsewhere->frame_switch);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "vmm/frame_switches.h"
 
 namespace annulus {
 namespace {
@@ -90,9 +91,10 @@ absl::StatusOr<Resources> OpenResources(const VmConfig& config) {
   }
   ANNULUS_ASSIGN_OR_RETURN(resources.kvm, OpenKvm());
   const auto card = [](size_t i) { return absl::StrCat("net[", i, "]"); };
+  FrameSwitches switches;
   for (size_t i = 0; i < config.net.size(); ++i) {
-    ANNULUS_ASSIGN_OR_RETURN(NetResources net,
-                             OpenNetResources(card(i), config.net[i]));
+    ANNULUS_ASSIGN_OR_RETURN(
+        NetResources net, OpenNetResources(card(i), config.net[i], switches));
     resources.net.push_back(std::move(net));
   }
   if (config.vsock.has_value()) {

@@ -14,6 +14,18 @@
 #include "vmm/machine/address_map.h"
 
 namespace annulus {
+namespace {
+
+// A process that serves a card has to have the guest's memory.
+bool SharesMemory(const VmConfig& config) {
+  return config.memory.shared ||
+         std::any_of(config.net.begin(), config.net.end(),
+                     [](const NetConfig& card) {
+                       return card.backend == NetConfig::Backend::kVhostUser;
+                     });
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(
     const VmConfig& config, Resources resources,
@@ -30,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(
       memory::GuestRam::Create({.size = config.memory.size_bytes,
                                 .hugepages = config.memory.hugepages,
                                 .prefault = config.memory.prefault,
-                                .shared = config.memory.shared,
+                                .shared = SharesMemory(config),
                                 .name = absl::StrCat(config.name, "-ram")}));
   ANNULUS_ASSIGN_OR_RETURN(memory::GuestMemory memory,
                            memory::GuestMemory::Create(ram.Regions()));

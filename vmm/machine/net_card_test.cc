@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@
 #include "devices/virtio/spec/net.h"
 #include "gtest/gtest.h"
 #include "vmm/config/vm_config.h"
+#include "vmm/frame_switches.h"
 #include "vmm/net_resources.h"
 
 namespace annulus {
@@ -36,6 +38,8 @@ namespace {
 using Backend = NetConfig::Backend;
 using virtio::FeatureSet;
 
+const CardName kName = {.name = "net2", .field = "net[2]"};
+
 NetConfig Card(Backend backend) {
   NetConfig net;
   net.backend = backend;
@@ -43,7 +47,8 @@ NetConfig Card(Backend backend) {
 }
 
 NetCard Make(const NetConfig& config, LogSink& log = NullLogSink()) {
-  absl::StatusOr<NetCard> card = MakeNetCard(config, 2, NetResources(), log);
+  absl::StatusOr<NetCard> card =
+      MakeNetCard(config, kName, NetResources(), log);
   EXPECT_TRUE(card.ok()) << card.status();
   return card.ok() ? *std::move(card) : NetCard();
 }
@@ -68,7 +73,9 @@ TEST(NetCardTest, ADefaultCardOffersEverythingAndLimitsNothing) {
   EXPECT_EQ(card.options.speed_mbps, virtio::kNetSpeedUnknown);
   EXPECT_EQ(card.options.receive_limit.bytes_per_second, 0u);
   EXPECT_EQ(card.options.transmit_limit.frames_per_second, 0u);
-  EXPECT_EQ(card.options.poll_duration, absl::ZeroDuration());
+  EXPECT_EQ(card.options.workers.poll, virtio::WorkerPolicy::Poll::kAdaptive);
+  EXPECT_EQ(card.options.workers.poll_duration, absl::Microseconds(32));
+  EXPECT_TRUE(card.options.workers.cpus.empty());
   EXPECT_EQ(card.options.header_split, virtio::HeaderSplitOptions());
   EXPECT_EQ(card.backend->queue_pairs(), 1);
 }
@@ -82,7 +89,9 @@ TEST(NetCardTest, EveryValueReachesTheDevice) {
   config.speed_mbps = 10000;
   config.receive_limit = {1, 2, 3, 4};
   config.transmit_limit = {5, 6, 7, 8};
+  config.poll = PollKind::kNever;
   config.poll_microseconds = 50;
+  config.worker_cpus = {1, 0};
   config.header_split = {.enabled = true, .buffers = false, .split_class = 99};
   const NetCard card = Make(config);
   EXPECT_EQ(card.options.mac,
@@ -99,7 +108,9 @@ TEST(NetCardTest, EveryValueReachesTheDevice) {
   EXPECT_EQ(card.options.transmit_limit.burst_bytes, 6u);
   EXPECT_EQ(card.options.transmit_limit.frames_per_second, 7u);
   EXPECT_EQ(card.options.transmit_limit.burst_frames, 8u);
-  EXPECT_EQ(card.options.poll_duration, absl::Microseconds(50));
+  EXPECT_EQ(card.options.workers.poll, virtio::WorkerPolicy::Poll::kNever);
+  EXPECT_EQ(card.options.workers.poll_duration, absl::Microseconds(50));
+  EXPECT_EQ(card.options.workers.cpus, (std::vector<int>{1, 0}));
   EXPECT_EQ(
       card.options.header_split,
       (virtio::HeaderSplitOptions{
@@ -176,13 +187,54 @@ NET_NAMESPACE_TEST(NetCardTest, ATapBecomesACard) {
   NetConfig config = Card(Backend::kTap);
   config.tap = "tap0";
   config.queue_pairs = 3;
-  absl::StatusOr<NetResources> resources = OpenNetResources("net[2]", config);
+  FrameSwitches switches;
+  absl::StatusOr<NetResources> resources =
+      OpenNetResources("net[2]", config, switches);
   ASSERT_TRUE(resources.ok()) << resources.status();
   absl::StatusOr<NetCard> card =
-      MakeNetCard(config, 2, *std::move(resources), NullLogSink());
+      MakeNetCard(config, kName, *std::move(resources), NullLogSink());
   ASSERT_TRUE(card.ok()) << card.status();
   EXPECT_EQ(card->backend->queue_pairs(), 3);
   EXPECT_TRUE(card->backend->offloads().Has(virtio::kNetCsum));
+}
+
+TEST(NetCardTest, ASwitchHasAPortForEachCard) {
+  FrameSwitches switches;
+  NetConfig config = Card(Backend::kSwitch);
+  config.switch_name = "lan0";
+  config.queue_pairs = 16;
+  std::vector<NetCard> cards;
+  for (int i = 0; i < 4; ++i) {
+    absl::StatusOr<NetResources> resources =
+        OpenNetResources("net[2]", config, switches);
+    ASSERT_TRUE(resources.ok()) << resources.status();
+    absl::StatusOr<NetCard> card =
+        MakeNetCard(config, kName, *std::move(resources), NullLogSink());
+    if (i < 3) {
+      ASSERT_TRUE(card.ok()) << card.status();
+      EXPECT_EQ(card->backend->queue_pairs(), 16);
+      EXPECT_TRUE(card->backend->offloads().Has(virtio::kNetCsum));
+      cards.push_back(*std::move(card));
+    } else {
+      EXPECT_EQ(card.status().message(),
+                "net[2].switch_name: switch lan0: 48 of 63 queue pairs are in "
+                "use, and a port is to have 16");
+    }
+  }
+  const absl::Status none =
+      MakeNetCard(config, kName, NetResources(), NullLogSink()).status();
+  EXPECT_EQ(none.message(), "net[2].switch_name: was not made");
+}
+
+TEST(NetCardTest, NullGeneratesFramesOnRequest) {
+  NetConfig config = Card(Backend::kNull);
+  config.generate_bytes = 64;
+  const NetCard card = Make(config);
+  std::array<uint8_t, 12> header;
+  std::array<uint8_t, 2000> frame;
+  const std::array<iovec, 2> room = {iovec{header.data(), header.size()},
+                                     iovec{frame.data(), frame.size()}};
+  EXPECT_EQ(card.backend->queue(0).Receive(room).bytes, 12u + 64);
 }
 
 TEST(NetCardTest, PasstBecomesACardWithoutOffloads) {
@@ -192,12 +244,12 @@ TEST(NetCardTest, PasstBecomesACardWithoutOffloads) {
   NetResources resources;
   resources.socket.reset(ends[0]);
   const absl::StatusOr<NetCard> card = MakeNetCard(
-      Card(Backend::kPasst), 2, std::move(resources), NullLogSink());
+      Card(Backend::kPasst), kName, std::move(resources), NullLogSink());
   ASSERT_TRUE(card.ok()) << card.status();
   EXPECT_EQ(card->backend->offloads(), FeatureSet());
   EXPECT_TRUE(card->backend->link_up());
   const absl::Status none =
-      MakeNetCard(Card(Backend::kPasst), 2, NetResources(), NullLogSink())
+      MakeNetCard(Card(Backend::kPasst), kName, NetResources(), NullLogSink())
           .status();
   EXPECT_TRUE(absl::StartsWith(none.message(), "net[2].passt: ")) << none;
 }
@@ -212,7 +264,7 @@ TEST(NetCardTest, HeaderSplitNeedsABackendWithChecksums) {
   NetConfig config = Card(Backend::kPasst);
   config.header_split.enabled = true;
   const absl::Status status =
-      MakeNetCard(config, 2, std::move(resources), NullLogSink()).status();
+      MakeNetCard(config, kName, std::move(resources), NullLogSink()).status();
   EXPECT_EQ(status.message(),
             "net[2].header_split.enabled: needs guest_csum, which passt does "
             "not have");
@@ -222,8 +274,8 @@ TEST(NetCardTest, FramesAreRecordedWhereAFileIsGiven) {
   NetResources resources;
   resources.pcap.reset(::memfd_create("pcap", MFD_CLOEXEC));
   const UniqueFd file(::dup(resources.pcap.get()));
-  const absl::StatusOr<NetCard> card =
-      MakeNetCard(Card(Backend::kNull), 2, std::move(resources), NullLogSink());
+  const absl::StatusOr<NetCard> card = MakeNetCard(
+      Card(Backend::kNull), kName, std::move(resources), NullLogSink());
   ASSERT_TRUE(card.ok()) << card.status();
   const off_t head = ::lseek(file.get(), 0, SEEK_END);
   EXPECT_GT(head, 0);
@@ -240,9 +292,9 @@ TEST(NetCardTest, FramesAreRecordedWhereAFileIsGiven) {
   const UniqueFd reader(ends[0]);
   NetResources no_file;
   no_file.pcap.reset(ends[1]);
-  const absl::Status status =
-      MakeNetCard(Card(Backend::kNull), 2, std::move(no_file), NullLogSink())
-          .status();
+  const absl::Status status = MakeNetCard(Card(Backend::kNull), kName,
+                                          std::move(no_file), NullLogSink())
+                                  .status();
   EXPECT_TRUE(absl::StartsWith(status.message(), "net[2].pcap: ")) << status;
 }
 
@@ -255,13 +307,13 @@ TEST(NetCardTest, WhatIsNotATapIsRefusedByField) {
   NetResources resources;
   resources.taps.emplace_back(pipe[0]);
   const absl::Status status =
-      MakeNetCard(config, 2, std::move(resources), NullLogSink()).status();
+      MakeNetCard(config, kName, std::move(resources), NullLogSink()).status();
   EXPECT_FALSE(status.ok());
   EXPECT_TRUE(absl::StartsWith(status.message(), "net[2].tap_fds: ")) << status;
   config.tap_fds.clear();
   config.tap = "tap0";
   const absl::Status none =
-      MakeNetCard(config, 2, NetResources(), NullLogSink()).status();
+      MakeNetCard(config, kName, NetResources(), NullLogSink()).status();
   EXPECT_TRUE(absl::StartsWith(none.message(), "net[2].tap: ")) << none;
 }
 

@@ -14,7 +14,9 @@
 #include "vmm/config/validate_vsock_config.h"
 #include "vmm/machine/address_map.h"
 #include "vmm/machine/net_card.h"
+#include "vmm/machine/vhost_user_card.h"
 #include "vmm/machine/vsock_card.h"
+#include "vmm/machine/worker_policy_of.h"
 
 namespace annulus {
 namespace {
@@ -26,7 +28,8 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
        .packed = config.virtio.packed,
        .event_idx = config.virtio.event_idx,
        .indirect_desc = config.virtio.indirect_desc,
-       .in_order = config.virtio.in_order},
+       .in_order = config.virtio.in_order,
+       .workers = WorkerPolicyOf(config)},
       log);
 }
 
@@ -39,15 +42,23 @@ static_assert(kMaxMmioDevices == kMaxVirtioMmioDevices);
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
     const NetConfig& config, size_t index, NetResources resources,
     LogSink& log) {
+  if (config.backend == NetConfig::Backend::kVhostUser) {
+    return MakeVhostUserCard(config, absl::StrCat("net", index),
+                             std::move(resources), log);
+  }
   ANNULUS_ASSIGN_OR_RETURN(
-      NetCard card, MakeNetCard(config, index, std::move(resources), log));
+      NetCard card, MakeNetCard(config,
+                                {.name = absl::StrCat("net", index),
+                                 .field = absl::StrCat("net[", index, "]")},
+                                std::move(resources), log));
   return virtio::NetDevice::Create(card.options, std::move(card.backend), log);
 }
 
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateVsock(
     const VsockConfig& config, VsockResources resources, LogSink& log) {
-  ANNULUS_ASSIGN_OR_RETURN(VsockCard card,
-                           MakeVsockCard(config, std::move(resources), log));
+  ANNULUS_ASSIGN_OR_RETURN(
+      VsockCard card,
+      MakeVsockCard(config, "vsock0", std::move(resources), log));
   return virtio::VsockDevice::Create(card.options, std::move(card.backend),
                                      std::move(card.port), log);
 }

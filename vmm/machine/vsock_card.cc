@@ -11,6 +11,7 @@
 #include "devices/virtio/spec/vsock.h"
 #include "devices/virtio/vsock/backend/unix_backend.h"
 #include "devices/virtio/vsock/switch/vsock_switch.h"
+#include "vmm/machine/worker_policy_of.h"
 
 namespace annulus {
 namespace {
@@ -44,10 +45,12 @@ absl::Status At(absl::string_view field, const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
+                                        const std::string& name,
                                         VsockResources resources,
                                         LogSink& log) {
   VsockCard card;
   virtio::VsockOptions& options = card.options;
+  options.name = name;
   options.guest_cid = config.cid;
   options.features = Features(config);
   options.mrg_rxbuf = config.mrg_rxbuf;
@@ -60,7 +63,7 @@ absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
   options.connect_wait = absl::Milliseconds(config.connect_wait_milliseconds);
   options.listen_wait = absl::Milliseconds(config.listen_wait_milliseconds);
   options.close_wait = absl::Milliseconds(config.close_wait_milliseconds);
-  options.poll_duration = absl::Microseconds(config.poll_microseconds);
+  options.workers = WorkerPolicyOf(config);
   auto backend = virtio::UnixBackend::Create(
       {.name = options.name, .buf_alloc = options.buf_alloc},
       std::move(resources.sockets), log);

@@ -2,6 +2,7 @@
 #define VMM_MACHINE_VSOCK_CARD_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
@@ -21,12 +22,14 @@ struct VsockCard {
 };
 
 // The socket device that `config` describes, with what OpenVsockResources()
-// opened for it. `log` outlives the card.
+// opened for it. `name` is that of its threads and in log lines; `log` outlives
+// the card.
 //
 // REQUIRES: `config` is valid.
 // Errors: begin with the field, such as "vsock.cid: " where another guest of
 //   the switch has it.
 absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
+                                        const std::string& name,
                                         VsockResources resources, LogSink& log);
 
 }  // namespace annulus

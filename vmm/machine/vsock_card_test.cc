@@ -47,7 +47,8 @@ class VsockCardTest : public testing::Test {
     absl::StatusOr<VsockResources> resources = OpenVsockResources(config);
     EXPECT_TRUE(resources.ok()) << resources.status();
     if (!resources.ok()) return resources.status();
-    return MakeVsockCard(config, *std::move(resources), NullLogSink());
+    return MakeVsockCard(config, "vsock0", *std::move(resources),
+                         NullLogSink());
   }
 
   static VsockCard Make(const VsockConfig& config) {
@@ -93,7 +94,9 @@ TEST_F(VsockCardTest, ADefaultDeviceHasTheDefaultsOfTheDevice) {
   EXPECT_EQ(card.options.connect_wait, defaults.connect_wait);
   EXPECT_EQ(card.options.listen_wait, defaults.listen_wait);
   EXPECT_EQ(card.options.close_wait, defaults.close_wait);
-  EXPECT_EQ(card.options.poll_duration, defaults.poll_duration);
+  EXPECT_EQ(card.options.workers.poll, defaults.workers.poll);
+  EXPECT_EQ(card.options.workers.poll_duration, absl::Microseconds(32));
+  EXPECT_TRUE(card.options.workers.cpus.empty());
   EXPECT_NE(card.backend, nullptr);
   EXPECT_EQ(card.port, nullptr);
 }
@@ -106,7 +109,9 @@ TEST_F(VsockCardTest, EveryValueReachesTheDevice) {
   config.connect_wait_milliseconds = 6;
   config.listen_wait_milliseconds = 7;
   config.close_wait_milliseconds = 8;
+  config.poll = PollKind::kAlways;
   config.poll_microseconds = 9;
+  config.worker_cpus = {1};
   config.mrg_rxbuf = true;
   config.dgram = true;
   config.mrg_rxbuf_feature = 50;
@@ -120,7 +125,9 @@ TEST_F(VsockCardTest, EveryValueReachesTheDevice) {
   EXPECT_EQ(card.options.connect_wait, absl::Milliseconds(6));
   EXPECT_EQ(card.options.listen_wait, absl::Milliseconds(7));
   EXPECT_EQ(card.options.close_wait, absl::Milliseconds(8));
-  EXPECT_EQ(card.options.poll_duration, absl::Microseconds(9));
+  EXPECT_EQ(card.options.workers.poll, virtio::WorkerPolicy::Poll::kAlways);
+  EXPECT_EQ(card.options.workers.poll_duration, absl::Microseconds(9));
+  EXPECT_EQ(card.options.workers.cpus, (std::vector<int>{1}));
   EXPECT_TRUE(card.options.mrg_rxbuf);
   EXPECT_TRUE(card.options.dgram);
   EXPECT_EQ(card.options.numbers.mrg_rxbuf_feature, 50u);
@@ -180,7 +187,8 @@ TEST_F(VsockCardTest, VmsOfOneProcessCanShareASwitch) {
   absl::StatusOr<VsockResources> first = OpenVsockResources(config);
   ASSERT_TRUE(first.ok()) << first.status();
   const auto vsock_switch = first->vsock_switch;
-  const auto three = MakeVsockCard(config, *std::move(first), NullLogSink());
+  const auto three =
+      MakeVsockCard(config, "vsock0", *std::move(first), NullLogSink());
   ASSERT_TRUE(three.ok()) << three.status();
   for (const uint64_t cid : {4, 3}) {
     config = Config(cid);
@@ -188,7 +196,8 @@ TEST_F(VsockCardTest, VmsOfOneProcessCanShareASwitch) {
     absl::StatusOr<VsockResources> next = OpenVsockResources(config);
     ASSERT_TRUE(next.ok()) << next.status();
     next->vsock_switch = vsock_switch;
-    const auto card = MakeVsockCard(config, *std::move(next), NullLogSink());
+    const auto card =
+        MakeVsockCard(config, "vsock0", *std::move(next), NullLogSink());
     if (cid == 4) {
       ASSERT_TRUE(card.ok()) << card.status();
       EXPECT_NE(card->port, nullptr);
