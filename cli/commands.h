@@ -9,12 +9,17 @@ namespace annulus::cli {
 
 // The subcommands. Each takes the arguments behind its name and returns the
 // exit code of the process; see exit_codes.h. One file each: run.cc, check.cc,
-// doctor.cc, vsock.cc, version.cc; `help` is in main.cc.
+// device.cc, doctor.cc, vsock.cc, version.cc; `help` is in main.cc.
 int RunCommand(Arguments arguments);
 int CheckCommand(Arguments arguments);
+int DeviceCommand(Arguments arguments);
 int DoctorCommand(Arguments arguments);
 int VsockCommand(Arguments arguments);
 int VersionCommand(Arguments arguments);
+
+// What kind of device the program is by the name that it was started under:
+// "net" of "/usr/bin/annulus-device-net"; empty: it is `annulus`.
+absl::string_view DeviceKindOfProgram(absl::string_view program);
 
 // For the subcommands: says on standard error what is wrong with the arguments
 // and where help is, and returns ExitCode::kUsage.

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
+#include "vmm/config/config_format.h"
 #include "vmm/config/config_text.h"
 
 namespace annulus::cli {
@@ -47,6 +48,26 @@ absl::StatusOr<std::string> ReadAll(int fd, absl::string_view path) {
   return text;
 }
 
+struct TextFile {
+  std::string name;  // For errors.
+  std::string text;
+  ConfigFormat format = ConfigFormat::kTextProto;
+};
+
+absl::StatusOr<TextFile> ReadTextFile(absl::string_view path) {
+  TextFile file = {.name = ConfigFileName(path), .text = {}};
+  bool json = absl::EndsWith(path, ".json");
+  if (path == "-") {
+    ANNULUS_ASSIGN_OR_RETURN(file.text, ReadAll(STDIN_FILENO, file.name));
+    json = absl::StartsWith(absl::StripLeadingAsciiWhitespace(file.text), "{");
+  } else {
+    ANNULUS_ASSIGN_OR_RETURN(const UniqueFd fd, Open(path, 0));
+    ANNULUS_ASSIGN_OR_RETURN(file.text, ReadAll(fd.get(), path));
+  }
+  if (json) file.format = ConfigFormat::kJson;
+  return file;
+}
+
 absl::Status CheckFile(absl::string_view field, absl::string_view path) {
   // A FIFO without a writer must not hold us up.
   const absl::StatusOr<UniqueFd> fd = Open(path, O_NONBLOCK);
@@ -70,21 +91,13 @@ std::string ConfigFileName(absl::string_view path) {
 }
 
 absl::StatusOr<VmConfig> ReadConfigFile(absl::string_view path) {
-  const std::string name = ConfigFileName(path);
-  if (path == "-") {
-    ANNULUS_ASSIGN_OR_RETURN(const std::string text,
-                             ReadAll(STDIN_FILENO, name));
-    const bool json =
-        absl::StartsWith(absl::StripLeadingAsciiWhitespace(text), "{");
-    return ParseVmConfig(
-        text, json ? ConfigFormat::kJson : ConfigFormat::kTextProto, name);
-  }
-  ANNULUS_ASSIGN_OR_RETURN(const UniqueFd fd, Open(path, 0));
-  ANNULUS_ASSIGN_OR_RETURN(const std::string text, ReadAll(fd.get(), path));
-  return ParseVmConfig(text,
-                       absl::EndsWith(path, ".json") ? ConfigFormat::kJson
-                                                     : ConfigFormat::kTextProto,
-                       name);
+  ANNULUS_ASSIGN_OR_RETURN(const TextFile file, ReadTextFile(path));
+  return ParseVmConfig(file.text, file.format, file.name);
+}
+
+absl::StatusOr<DevicesConfig> ReadDevicesFile(absl::string_view path) {
+  ANNULUS_ASSIGN_OR_RETURN(const TextFile file, ReadTextFile(path));
+  return ParseDevicesConfig(file.text, file.format, file.name);
 }
 
 absl::Status CheckBootFiles(const BootConfig& boot) {

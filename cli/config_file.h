@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "vmm/config/devices_config.h"
 #include "vmm/config/vm_config.h"
 
 namespace annulus::cli {
@@ -15,6 +16,9 @@ namespace annulus::cli {
 // InvalidArgument in one line that begins with the file's name. Does not
 // validate ranges.
 absl::StatusOr<VmConfig> ReadConfigFile(absl::string_view path);
+
+// The same of devices that stand alone.
+absl::StatusOr<DevicesConfig> ReadDevicesFile(absl::string_view path);
 
 // How errors call `path`: printable, "standard input" for "-".
 std::string ConfigFileName(absl::string_view path);

@@ -30,6 +30,7 @@ constexpr Command kCommands[] = {
     {"run", "start a virtual machine and wait for its end", &RunCommand},
     {"check", "validate a configuration, print it with all defaults",
      &CheckCommand},
+    {"device", "serve a device to another VMM over vhost-user", &DeviceCommand},
     {"doctor", "say what this host can do, and what to do about the rest",
      &DoctorCommand},
     {"vsock", "talk with a program in a guest: connect or listen",
@@ -116,7 +117,10 @@ int Main(Arguments arguments) {
 
 int main(int argc, char** argv) {
   // Without a program name argc may be 0.
-  const std::vector<absl::string_view> arguments(argv + (argc > 0 ? 1 : 0),
-                                                 argv + argc);
+  std::vector<absl::string_view> arguments(argv + (argc > 0 ? 1 : 0),
+                                           argv + argc);
+  const absl::string_view kind =
+      annulus::cli::DeviceKindOfProgram(argc > 0 ? argv[0] : "");
+  if (!kind.empty()) arguments.insert(arguments.begin(), {"device", kind});
   return annulus::cli::Main(arguments);
 }

@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "cli/flag_values.h"
 #include "cli/nearest_name.h"
+#include "cli/workers_flag.h"
 #include "devices/virtio/net/net_feature_names.h"
 
 namespace annulus::cli {
@@ -23,7 +24,12 @@ const absl::string_view kNetHelp =
     "  tap=NAME       that tap interface; with create=on it is made\n"
     "  fd=N[:N...]    inherited descriptors of a tap or macvtap\n"
     "  passt=SOCKET   a running passt: needs no privileges\n"
-    "  loopback       frames come back; null: they are dropped\n"
+    "  switch=NAME    cards of the same name, of this process, meet\n"
+    "  vhost-user=SOCKET\n"
+    "                 another process serves the card (of a VM)\n"
+    "  loopback       frames come back\n"
+    "  null           they are dropped; with generate=BYTES as many of that\n"
+    "                 size come as the guest takes\n"
     "followed by any of\n"
     "  pci, mmio      the transport. Default: pci\n"
     "  mac=ADDRESS    52:54:00:12:34:56. Default: random at each start\n"
@@ -34,7 +40,10 @@ const absl::string_view kNetHelp =
     "  rx_bytes=SIZE, rx_frames=N, tx_bytes=SIZE, tx_frames=N\n"
     "                 limits per second, to and from the guest;\n"
     "                 rx_burst_bytes=... and so on. Default: none\n"
-    "  poll_us=N      how long to look for more work. Default: 0\n"
+    "  poll=WHEN      whether queues' threads look for work by themselves:\n"
+    "                 always, never, adaptive. Default: adaptive\n"
+    "  poll_us=N      adaptive: for how long at most. Default: 32\n"
+    "  cpus=N[:N...]  host CPUs of those threads. Default: any\n"
     "  pcap=FILE      record all frames\n"
     "  header-split=on\n"
     "                 offer header-split receive: docs/header_split.md\n"
@@ -127,8 +136,11 @@ constexpr Option kOptions[] = {
     {"queues", &SetCount<&NetConfig::queue_pairs>},
     {"queue_size", &SetCount<&NetConfig::queue_size>},
     {"speed", &SetCount<&NetConfig::speed_mbps>},
-    {"poll_us", &SetCount<&NetConfig::poll_microseconds>},
+    {"poll", &SetPoll<NetConfig>},
+    {"poll_us", &SetPollMicroseconds<NetConfig>},
+    {"cpus", &SetWorkerCpus<NetConfig>},
     {"pcap", &SetText<&NetConfig::pcap>},
+    {"generate", &SetCount<&NetConfig::generate_bytes>},
     {"header-split", &SetHeaderSplit},
     {"header-split-methods", &SetMethods},
     {"rx_bytes",
@@ -172,7 +184,8 @@ class NetParser {
     }
     if (backend_.empty()) {
       return absl::InvalidArgumentError(
-          "has no backend: tap=NAME, fd=N, passt=SOCKET, loopback or null");
+          "has no backend: tap=NAME, fd=N, passt=SOCKET, switch=NAME, "
+          "vhost-user=SOCKET, loopback or null");
     }
     if (methods_given_ && !net_.header_split.enabled) {
       return absl::InvalidArgumentError(
@@ -210,6 +223,14 @@ class NetParser {
     if (name == "passt") {
       ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kPasst));
       return Named(name, SetText<&NetConfig::passt>(value, net_));
+    }
+    if (name == "vhost-user") {
+      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kVhostUser));
+      return Named(name, SetText<&NetConfig::vhost_user>(value, net_));
+    }
+    if (name == "switch") {
+      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kSwitch));
+      return Named(name, SetText<&NetConfig::switch_name>(value, net_));
     }
     // Before the options: "mac" and "mtu" are both.
     if (IsSwitch(value) && SetFeature(name, value == "on")) {
@@ -265,8 +286,8 @@ class NetParser {
 
   static absl::Status Unknown(absl::string_view name, absl::string_view part) {
     std::vector<absl::string_view> names = VirtioFeatureNames();
-    names.insert(names.end(),
-                 {"tap", "fd", "passt", "loopback", "null", "pci", "mmio"});
+    names.insert(names.end(), {"tap", "fd", "passt", "switch", "vhost-user",
+                               "loopback", "null", "pci", "mmio"});
     for (const Option& option : kOptions) names.push_back(option.name);
     for (const virtio::NetFeature& feature : virtio::NetFeatures()) {
       names.push_back(feature.name);

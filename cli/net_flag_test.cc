@@ -40,10 +40,16 @@ TEST(NetFlagTest, EachBackendHasItsForm) {
   EXPECT_EQ(Parsed("tap=tap0").tap, "tap0");
   EXPECT_FALSE(Parsed("tap=tap0").create_tap);
   EXPECT_TRUE(Parsed("tap=tap0,create=on").create_tap);
+  EXPECT_EQ(Parsed("vhost-user=/run/n.sock").backend, Backend::kVhostUser);
+  EXPECT_EQ(Parsed("vhost-user=/run/n.sock").vhost_user, "/run/n.sock");
   EXPECT_EQ(Parsed("passt=/a=b").backend, Backend::kPasst);
   EXPECT_EQ(Parsed("passt=/a=b").passt, "/a=b");
   EXPECT_EQ(Parsed("loopback").backend, Backend::kLoopback);
   EXPECT_EQ(Parsed("null").backend, Backend::kNull);
+  EXPECT_EQ(Parsed("null").generate_bytes, 0u);
+  EXPECT_EQ(Parsed("null,generate=64").generate_bytes, 64u);
+  EXPECT_EQ(Parsed("switch=lan0").backend, Backend::kSwitch);
+  EXPECT_EQ(Parsed("switch=lan0").switch_name, "lan0");
   EXPECT_EQ(Parsed("fd=7").backend, Backend::kTap);
   EXPECT_EQ(Parsed("fd=7:8:9").tap_fds, (std::vector<uint32_t>{7, 8, 9}));
 }
@@ -58,7 +64,8 @@ TEST(NetFlagTest, DescriptorsSayHowManyPairsThereAre) {
 TEST(NetFlagTest, EveryOptionSetsItsField) {
   const NetConfig net = Parsed(
       "mmio,tap=tap0,mac=52:54:00:12:34:56,mtu=1500,queues=4,queue_size=1024,"
-      "speed=10000,poll_us=50,pcap=f.pcap,rx_bytes=100M,rx_burst_bytes=64K,"
+      "speed=10000,poll_us=50,poll=always,cpus=1:0,pcap=f.pcap,rx_bytes=100M,"
+      "rx_burst_bytes=64K,"
       "rx_frames=10,rx_burst_frames=11,tx_bytes=1G,tx_burst_bytes=1M,"
       "tx_frames=20,tx_burst_frames=21,packed=off");
   EXPECT_EQ(net.virtio.transport, TransportKind::kMmio);
@@ -69,6 +76,8 @@ TEST(NetFlagTest, EveryOptionSetsItsField) {
   EXPECT_EQ(net.queue_size, 1024u);
   EXPECT_EQ(net.speed_mbps, 10000u);
   EXPECT_EQ(net.poll_microseconds, 50u);
+  EXPECT_EQ(net.poll, PollKind::kAlways);
+  EXPECT_EQ(net.worker_cpus, (std::vector<uint32_t>{1, 0}));
   EXPECT_EQ(net.pcap, "f.pcap");
   EXPECT_EQ(net.receive_limit.bytes_per_second, uint64_t{100} << 20);
   EXPECT_EQ(net.receive_limit.burst_bytes, uint64_t{64} << 10);
@@ -140,7 +149,8 @@ TEST(NetFlagTest, MacAndMtuAreValuesAndFeatures) {
 
 TEST(NetFlagTest, OneBackendIsNeededAndNoMore) {
   const std::string none =
-      "has no backend: tap=NAME, fd=N, passt=SOCKET, loopback or null";
+      "has no backend: tap=NAME, fd=N, passt=SOCKET, switch=NAME, "
+      "vhost-user=SOCKET, loopback or null";
   EXPECT_EQ(ErrorOf("mtu=1500"), none);
   EXPECT_EQ(ErrorOf("pci"), none);
   EXPECT_EQ(ErrorOf("tap=tap0,passt=/p"),

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "cli/flag_values.h"
 #include "cli/net_flag.h"
+#include "cli/rng_flag.h"
 #include "cli/vsock_flag.h"
 
 namespace annulus::cli {
@@ -58,18 +59,13 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
   flags.AddValue("console", "WHERE",
                  "The guest's serial port: stdio (default), null, file:PATH.",
                  Parsed(values.console, &ParseConsole));
-  flags.AddValue(
-      "rng", "pci|mmio[,...]",
-      "An entropy device on that transport; may be repeated, and replaces\n"
-      "those of the configuration. What it offers: packed=off,\n"
-      "event_idx=off, indirect_desc=off, in_order=off, ring_reset=off,\n"
-      "notification_data=off. Default: no device.",
-      [&values](absl::string_view value) {
-        const absl::StatusOr<VirtioConfig> virtio = ParseVirtio(value);
-        if (!virtio.ok()) return virtio.status();
-        values.rng.push_back(RngConfig{*virtio});
-        return absl::OkStatus();
-      });
+  flags.AddValue("rng", "pci|mmio[,...]", kRngHelp,
+                 [&values](absl::string_view value) {
+                   absl::StatusOr<RngConfig> rng = ParseRng(value);
+                   if (!rng.ok()) return rng.status();
+                   values.rng.push_back(*std::move(rng));
+                   return absl::OkStatus();
+                 });
   flags.AddValue("net", kNetValueName, kNetHelp,
                  [&values](absl::string_view value) {
                    absl::StatusOr<NetConfig> net = ParseNet(value);

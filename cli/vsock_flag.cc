@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "cli/flag_values.h"
 #include "cli/nearest_name.h"
+#include "cli/workers_flag.h"
 
 namespace annulus::cli {
 
@@ -39,7 +40,10 @@ const absl::string_view kVsockHelp =
     "                 how long for one who listens there. Default: 0\n"
     "  close_wait_ms=N\n"
     "                 how long for the end. Default: 8000\n"
-    "  poll_us=N      how long to look for more work. Default: 0\n"
+    "  poll=WHEN      whether queues' threads look for work by themselves:\n"
+    "                 always, never, adaptive. Default: adaptive\n"
+    "  poll_us=N      adaptive: for how long at most. Default: 32\n"
+    "  cpus=N[:N...]  host CPUs of those threads. Default: any\n"
     "  seqpacket=off  do not offer SOCK_SEQPACKET\n"
     "  mrg_rxbuf=on, dgram=on\n"
     "                 offer what virtio does not have, as feature bits\n"
@@ -134,7 +138,9 @@ constexpr Option kOptions[] = {
     {"connect_wait_ms", &SetCount<&VsockConfig::connect_wait_milliseconds>},
     {"listen_wait_ms", &SetCount<&VsockConfig::listen_wait_milliseconds>},
     {"close_wait_ms", &SetCount<&VsockConfig::close_wait_milliseconds>},
-    {"poll_us", &SetCount<&VsockConfig::poll_microseconds>},
+    {"poll", &SetPoll<VsockConfig>},
+    {"poll_us", &SetPollMicroseconds<VsockConfig>},
+    {"cpus", &SetWorkerCpus<VsockConfig>},
     {"seqpacket", &SetSwitch<&VsockConfig::seqpacket>},
     {"mrg_rxbuf", &SetSwitch<&VsockConfig::mrg_rxbuf>},
     {"dgram", &SetSwitch<&VsockConfig::dgram>},

@@ -55,7 +55,8 @@ TEST(VsockFlagTest, EveryOptionSetsItsField) {
   const VsockConfig vsock = Parsed(
       "mmio,cid=4294967294,socket=@vm,fd=7,switch=/run/switch,buf_alloc=1M,"
       "max_connections=100,queue_size=1024,connect_wait_ms=9,listen_wait_ms=2,"
-      "close_wait_ms=3,poll_us=4,seqpacket=off,mrg_rxbuf=on,dgram=on,"
+      "close_wait_ms=3,poll_us=4,poll=always,cpus=1:0,seqpacket=off,mrg_rxbuf="
+      "on,dgram=on,"
       "mrg_rxbuf_feature=50,dgram_feature=51,packed=off");
   EXPECT_EQ(vsock.virtio.transport, TransportKind::kMmio);
   EXPECT_FALSE(vsock.virtio.packed);
@@ -70,6 +71,8 @@ TEST(VsockFlagTest, EveryOptionSetsItsField) {
   EXPECT_EQ(vsock.listen_wait_milliseconds, 2u);
   EXPECT_EQ(vsock.close_wait_milliseconds, 3u);
   EXPECT_EQ(vsock.poll_microseconds, 4u);
+  EXPECT_EQ(vsock.poll, PollKind::kAlways);
+  EXPECT_EQ(vsock.worker_cpus, (std::vector<uint32_t>{1, 0}));
   EXPECT_FALSE(vsock.seqpacket);
   EXPECT_TRUE(vsock.mrg_rxbuf);
   EXPECT_TRUE(vsock.dgram);
