@@ -27,14 +27,14 @@ L1_SMP=${L1_SMP:-2}
 # MiB. More than the largest guest of a scenario; the host is asked only for what is touched.
 L1_MEMORY=${L1_MEMORY:-6144}
 
-# scenario_value NAME VARIABLE: what the scenario's file sets.
+# scenario_value NAME VARIABLE: what the scenario's file sets, in SCENARIOS.
 scenario_value() (
   set +eu
   name=$1
   # shellcheck source=/dev/null
   source "$ROOT/tests/lab/vmm_command.sh"
   # shellcheck source=/dev/null
-  source "$ROOT/tests/lab/scenarios/$1.sh"
+  source "${SCENARIOS:-$ROOT/tests/lab/scenarios}/$1.sh"
   printf '%s\n' "${!2}"
 )
 

@@ -18,6 +18,8 @@ LAB_PACKAGES=(qemu-system-x86 qemu-system-data seabios)
 NETWORK_PACKAGES=(iperf3 ethtool iproute2 passt)
 # What builds the kernel's own tests of sockets, with linux-source of the guests' kernel.
 VSOCK_PACKAGES=(gcc make xz-utils)
+# The drivers of others: testpmd, and QEMU as a front-end.
+PEER_PACKAGES=(dpdk-dev python3 util-linux qemu-system-x86 qemu-system-data seabios)
 
 # Once in a process, and only when something is to be fetched.
 apt_update() {
