@@ -50,16 +50,6 @@ ensure_ring_bench() {
   RING_BENCH=$(cd "$ROOT" && bazel info --config=release bazel-bin 2>/dev/null)/tests/bench/ring_bench
 }
 
-# Two CPUs that this process may use: DRIVER_CPU and DEVICE_CPU.
-choose_cpus() {
-  local cpus
-  mapfile -t cpus < <(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' |
-    awk -F- '{ for (i = $1; i <= (NF > 1 ? $2 : $1); i++) print i }')
-  ((${#cpus[@]} > 1)) || die "the bench needs two CPUs; this process may use ${#cpus[@]}"
-  DRIVER_CPU=${cpus[0]}
-  DEVICE_CPU=${cpus[1]}
-}
-
 # command_of NAME SIZE BATCH BUFFERS [sleep]: sets COMMAND.
 command_of() {
   local name=$1 size=$2 batch=$3 buffers=$4 sleep=${5:-}
