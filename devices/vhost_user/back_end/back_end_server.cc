@@ -134,7 +134,7 @@ class Server final : public BackEndServer {
       MutexLock lock(mu_);
       session_ = session.get();
     }
-    const absl::Status ended = session->Run();
+    absl::Status ended = session->Run();
     session->End();
     MutexLock lock(mu_);
     session_ = nullptr;

@@ -8,7 +8,7 @@ namespace annulus::virtio {
 absl::Status PinWorker(const Thread& thread, absl::string_view name,
                        std::optional<int> cpu) {
   if (!cpu.has_value()) return absl::OkStatus();
-  const absl::Status pinned = PinThread(thread.handle(), *cpu);
+  absl::Status pinned = PinThread(thread.handle(), *cpu);
   if (pinned.ok()) return pinned;
   return absl::Status(pinned.code(),
                       absl::StrCat("worker of ", name, ": ", pinned.message()));
