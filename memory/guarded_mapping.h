@@ -27,7 +27,12 @@ namespace annulus::memory {
 // Allocation: a slot of a table with room for kMaxMappings.
 class GuardedMapping {
  public:
-  static constexpr size_t kMaxMappings = 4096;  // Of the process.
+  // Owners that know nothing of each other, such as devices with their
+  // front-ends, take no mappings from each other if none has more than kShare
+  // of them: 509 regions are usual, and there is more than regions.
+  static constexpr size_t kOwners = 64;
+  static constexpr size_t kShare = 528;
+  static constexpr size_t kMaxMappings = kOwners * kShare;  // Of the process.
 
   // Maps [offset, offset + size) of `fd`. The descriptor is not needed
   // afterwards. `lost` outlives the mapping. Errors: InvalidArgument where

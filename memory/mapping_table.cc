@@ -1,22 +1,26 @@
 #include "memory/mapping_table.h"
 
+#include <algorithm>
+
 namespace annulus::memory {
 
 size_t MappingTable::Add(const Mapping& mapping) {
   MutexLock lock(mu_);
-  for (size_t i = 0; i < kSlots; ++i) {
-    // Relaxed: writers hold the lock.
-    if (slots_[i].begin.load(std::memory_order_relaxed) != 0) continue;
-    slots_[i].lost.store(false, std::memory_order_relaxed);
-    Write(slots_[i], mapping);
-    return i;
+  // Relaxed: writers hold the lock.
+  while (free_ < kSlots &&
+         slots_[free_].begin.load(std::memory_order_relaxed) != 0) {
+    ++free_;
   }
-  return kSlots;
+  if (free_ == kSlots) return kSlots;
+  slots_[free_].lost.store(false, std::memory_order_relaxed);
+  Write(slots_[free_], mapping);
+  return free_;
 }
 
 void MappingTable::Remove(size_t slot) {
   MutexLock lock(mu_);
   Write(slots_[slot], Mapping());
+  free_ = std::min(free_, slot);
 }
 
 void MappingTable::Write(Slot& slot, const Mapping& mapping) {

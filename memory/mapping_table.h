@@ -19,7 +19,7 @@ namespace annulus::memory {
 //   lock-free, without system calls or allocation.
 class MappingTable {
  public:
-  static constexpr size_t kSlots = 4096;
+  static constexpr size_t kSlots = 33792;
 
   struct Mapping {
     uint64_t begin = 0;  // Host address.
@@ -63,7 +63,8 @@ class MappingTable {
   void Write(Slot& slot, const Mapping& mapping)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  Mutex mu_;  // Held by writers.
+  Mutex mu_;                              // Held by writers.
+  size_t free_ ABSL_GUARDED_BY(mu_) = 0;  // No slot below it is free.
   std::array<Slot, kSlots> slots_;
 };
 
