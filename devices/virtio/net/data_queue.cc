@@ -42,8 +42,9 @@ absl::StatusOr<std::unique_ptr<DataQueue>> DataQueue::Create(
   }
   std::unique_ptr<DataQueue> queue(new DataQueue(
       index, surroundings, std::move(counters), std::move(steered)));
-  ANNULUS_ASSIGN_OR_RETURN(std::shared_ptr<PollingThread> polling,
-                           surroundings.polling.Of(index));
+  ANNULUS_ASSIGN_OR_RETURN(
+      std::shared_ptr<PollingThread> polling,
+      surroundings.polling.Of(surroundings.options.workers, index));
   ANNULUS_ASSIGN_OR_RETURN(
       queue->worker_,
       QueueWorker::Create({.name = queue->name(),

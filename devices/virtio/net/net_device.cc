@@ -167,7 +167,9 @@ absl::Status NetDevice::CreateWorkers() {
   const bool polled = options_.workers.poll == WorkerPolicy::Poll::kAlways;
   backend_->SetPolled(polled);
   if (inboxes_ != nullptr) inboxes_->SetPolled(polled);
-  PollingThreads polling(options_.name, options_.workers);
+  PollingThreads own(options_.name);
+  PollingThreads& polling =
+      options_.polling != nullptr ? *options_.polling : own;
   for (uint16_t i = 0; i < 2 * options_.queue_pairs; ++i) {
     ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<DataQueue> queue,
                              DataQueue::Create(i, {.options = options_,
@@ -215,6 +217,7 @@ void NetDevice::ReadConfig(uint32_t offset, absl::Span<uint8_t> data) const {
 
 void NetDevice::Start(const FeatureSet& features) {
   negotiated_ = features;
+  unused_ = ~uint64_t{0};
   announces_.store(features.Has(kNetGuestAnnounce), std::memory_order_relaxed);
   controlled_ = !options_.front_end_controls;
   coalescing_.Reset();
@@ -277,7 +280,9 @@ void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
     MutexLock lock(mu_);
     host_ = resources.host;
   }
-  running_.fetch_or(uint64_t{1} << index, std::memory_order_relaxed);
+  const uint64_t bit = uint64_t{1} << index;
+  running_.fetch_or(bit, std::memory_order_relaxed);
+  const bool first = (std::exchange(unused_, unused_ & ~bit) & bit) != 0;
   if (control) {
     if (!controlled_) {
       controlled_ = true;
@@ -289,6 +294,8 @@ void NetDevice::StartQueue(uint16_t index, const QueueResources& resources) {
     control_worker_->Start(resources);
   } else {
     coalescing_.QueueEnabled(index);
+    // What the backend keeps came for another driver, or for nobody.
+    if (first && index % 2 == 0) backend_->queue(index / 2).Discard();
     data->Start(resources);
     if (!controlled_ && index % 2 == 0) SetEnabledPairs();
   }
@@ -330,8 +337,14 @@ void NetDevice::Announce() {
 
 bool NetDevice::SetMtu(uint16_t mtu) {
   if (mtu < kLeastMtu) return false;
-  if (mtu_.exchange(mtu, std::memory_order_relaxed) != mtu) ConfigChanged();
+  StoreMtu(mtu);
   return true;
+}
+
+void NetDevice::ForgetMtu() { StoreMtu(options_.mtu); }
+
+void NetDevice::StoreMtu(uint16_t mtu) {
+  if (mtu_.exchange(mtu, std::memory_order_relaxed) != mtu) ConfigChanged();
 }
 
 bool NetDevice::SendRarp(const MacAddress& mac) {

@@ -37,8 +37,8 @@ namespace annulus::virtio {
 // transmitq, each queue served by a thread of its own, and a control queue.
 // Frames go between guest memory and a NetBackend.
 //
-// Threads: as VirtioDevice; Announce(), SetMtu(), SendRarp() and the counters
-//   from any thread. All threads are made in Create().
+// Threads: as VirtioDevice; Announce(), SetMtu(), ForgetMtu(), SendRarp() and
+//   the counters from any thread. All threads are made in Create().
 // Trust: all that the driver writes is guest-controlled; frames from the
 //   backend are not trusted either.
 // Allocation: none on the data queues after Create().
@@ -86,6 +86,8 @@ class NetDevice final : public VirtioDevice,
   // reset; the driver is told. False: not in 68 to 65535. What is offered does
   // not depend on it.
   bool SetMtu(uint16_t mtu);
+  // It is that of the options again.
+  void ForgetMtu();
 
   // Tells the network that `mac` is here, as a driver without GUEST_ANNOUNCE
   // does not: by a reverse ARP request to everyone. Several at once may become
@@ -107,6 +109,7 @@ class NetDevice final : public VirtioDevice,
   void Publish(const NetSettings& settings);
   void SetEnabledPairs();
   void Complain(const absl::Status& status);
+  void StoreMtu(uint16_t mtu);
   void ConfigChanged();
 
   // ControlTarget
@@ -151,6 +154,8 @@ class NetDevice final : public VirtioDevice,
 
   std::atomic<bool> announces_{false};  // GUEST_ANNOUNCE was negotiated.
   std::atomic<uint64_t> running_{0};    // Data and control queues, by index.
+  // Those that this driver has not started yet; of the control thread.
+  uint64_t unused_ = 0;
   NetSettingsStore settings_;
   CoalescingTable coalescing_;
   ControlQueue control_;

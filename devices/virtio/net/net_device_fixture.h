@@ -58,9 +58,9 @@ class NoLog final : public LogSink {
 };
 
 // One queue as the driver has it.
-struct Side {
-  Side(const memory::GuestMemory& memory, uint16_t index,
-       const FeatureSet& features)
+struct NetQueueSide {
+  NetQueueSide(const memory::GuestMemory& memory, uint16_t index,
+               const FeatureSet& features)
       : driver(memory, {.packed = features.Has(kFeatureRingPacked),
                         .event_idx = features.Has(kFeatureEventIdx),
                         .indirect = features.Has(kFeatureIndirectDesc),
@@ -115,7 +115,7 @@ class NetDeviceTestBase {
 
   void StartQueue(uint16_t i) {
     if (sides_.size() <= i) sides_.resize(i + 1);
-    sides_[i] = std::make_unique<Side>(memory_, i, features_);
+    sides_[i] = std::make_unique<NetQueueSide>(memory_, i, features_);
     QueueConfig config = sides_[i]->driver.config();
     config.features = features_;
     device_->StartQueue(i, {.config = config,
@@ -127,7 +127,7 @@ class NetDeviceTestBase {
 
   // Sends a command on queue `index`; returns ack.
   int Command(uint16_t index, const std::string& bytes) {
-    Side& side = *sides_[index];
+    NetQueueSide& side = *sides_[index];
     EXPECT_TRUE(
         side.driver.Chain().Readable(bytes).Writable(1).Offer().has_value());
     side.Notify();
@@ -154,7 +154,7 @@ class NetDeviceTestBase {
   HeaderSplitOptions header_split_;  // Of the next Make(), as the next.
   bool front_end_controls_ = false;
   FeatureSet features_;
-  std::vector<std::unique_ptr<Side>> sides_;
+  std::vector<std::unique_ptr<NetQueueSide>> sides_;
   std::unique_ptr<NetDevice> device_;  // First to go: it uses the rest.
 };
 

@@ -69,8 +69,8 @@ class NetDeviceTrafficTest
 TEST_P(NetDeviceTrafficTest, FramesGoOutAndComeBackInOrderAndWhole) {
   Make(1);
   Start(Features(), 2);
-  Side& receive = *sides_[0];
-  Side& transmit = *sides_[1];
+  NetQueueSide& receive = *sides_[0];
+  NetQueueSide& transmit = *sides_[1];
   const bool mergeable = std::get<4>(GetParam());
   uint32_t sent = 0;
   uint32_t received = 0;
@@ -215,7 +215,7 @@ TEST_F(NetDeviceTest, CoalescingHoldsTheInterruptUntilEnoughFramesAreSent) {
   // TX_SET: 4 packets, or an hour.
   const std::string set("\x06\x00\x04\x00\x00\x00\x00\xa4\x93\xd6", 10);
   ASSERT_EQ(Command(2, set), kNetControlOk);
-  Side& transmit = *sides_[1];
+  NetQueueSide& transmit = *sides_[1];
   for (int i = 0; i < 4; ++i) {
     ASSERT_TRUE(transmit.driver.Chain()
                     .Readable(std::string(12, '\0') + FrameTo(kMac, 0, 60))

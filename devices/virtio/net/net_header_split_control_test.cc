@@ -188,7 +188,7 @@ TEST_F(NetHeaderSplitControlTest, CapabilitiesFollowAck) {
   FeatureSet features = Features();
   features.Add(kNetMrgRxbuf);
   Start(features, 3);
-  Side& control = *sides_[2];
+  NetQueueSide& control = *sides_[2];
   ASSERT_TRUE(control.driver.Chain()
                   .Readable(std::string("\x80\2", 2))
                   .Writable(1)

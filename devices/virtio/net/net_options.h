@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "devices/virtio/net/header_split/header_split_options.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/net.h"
+#include "devices/virtio/worker/polling_threads.h"
 #include "devices/virtio/worker/worker_policy.h"
 
 namespace annulus::virtio {
@@ -43,6 +45,9 @@ struct NetOptions {
   RateLimit receive_limit;
   RateLimit transmit_limit;
   WorkerPolicy workers = {};  // Of its data queues.
+  // Where these find others to share a thread with that always polls; null:
+  // among themselves only.
+  std::shared_ptr<PollingThreads> polling = nullptr;
 };
 
 }  // namespace annulus::virtio

@@ -55,8 +55,8 @@ class NetSteeringTest : public NetDeviceTestBase,
     for (uint16_t pair = 0; pair < kPairs; ++pair) Refill(pair);
   }
 
-  Side& receive(uint16_t pair) { return *sides_[2 * pair]; }
-  Side& transmit(uint16_t pair) { return *sides_[2 * pair + 1]; }
+  NetQueueSide& receive(uint16_t pair) { return *sides_[2 * pair]; }
+  NetQueueSide& transmit(uint16_t pair) { return *sides_[2 * pair + 1]; }
 
   void SetTable(const std::vector<uint16_t>& table) {
     RssBytes bytes;
@@ -85,7 +85,7 @@ class NetSteeringTest : public NetDeviceTestBase,
 
   // A flow has its transmitq, as it has with a driver that hashes sockets.
   void Send(uint16_t flow, uint32_t number) {
-    Side& side = transmit(static_cast<uint16_t>(flow / 3 % kPairs));
+    NetQueueSide& side = transmit(static_cast<uint16_t>(flow / 3 % kPairs));
     while (side.driver.GetUsed().has_value()) {
     }
     ASSERT_TRUE(side.driver.Chain()

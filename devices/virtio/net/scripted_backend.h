@@ -55,6 +55,23 @@ class ScriptedBackend final : public NetBackendQueue {
     return {TransferStatus::kDone, bytes};
   }
 
+  uint32_t SendPlain(absl::Span<const iovec> frames) override {
+    if (!failures.empty()) return 0;
+    EXPECT_FALSE(frames.empty());
+    const size_t count = std::min<size_t>(frames.size(), takes_plain);
+    for (const iovec& frame : frames.first(count)) {
+      sent.push_back(
+          std::string(kNetHeaderBytes, '\0')
+              .append(static_cast<const char*>(frame.iov_base), frame.iov_len));
+    }
+    sent_plain += static_cast<uint32_t>(count);
+    return static_cast<uint32_t>(count);
+  }
+
+  // How many frames SendPlain() takes at once; how many it took in all.
+  uint32_t takes_plain = 0;
+  uint32_t sent_plain = 0;
+
   Transfer Receive(absl::Span<const iovec> room) override {
     if (!failures.empty()) return Fail();
     if (to_receive.empty()) return {TransferStatus::kAgain, 0};
@@ -90,11 +107,12 @@ class ScriptedBackend final : public NetBackendQueue {
       bytes[count++] = static_cast<uint32_t>(frame.size());
     }
     if (after_copy) after_copy();
+    last_copied_ = count;
     return count;
   }
-  void TakeCopied(uint32_t count) override {
-    copied += count;
-    to_receive.erase(to_receive.begin(), to_receive.begin() + count);
+  void TakeCopied() override {
+    copied += last_copied_;
+    to_receive.erase(to_receive.begin(), to_receive.begin() + last_copied_);
   }
 
   // Whether CopyPlain() gives any; called before it returns; how many frames
@@ -118,6 +136,8 @@ class ScriptedBackend final : public NetBackendQueue {
     failures.pop_front();
     return {status, 0};
   }
+
+  uint32_t last_copied_ = 0;
 };
 
 }  // namespace annulus::virtio

@@ -199,7 +199,10 @@ inline void PackedQueue::Push(DescriptorChain& chain, uint32_t written) {
   written = std::min(written, chain.writable_bytes_);
   chain.MarkWritten(*memory_, written);
   chain.pending_ = false;
-  const PackedPosition position = next_used_;
+  // Field by field, as it was written: a processor waits where it is to read as
+  // one what it wrote as two.
+  const PackedPosition position = {.offset = next_used_.offset,
+                                   .wrap = next_used_.wrap};
   next_used_.Advance(chain.ring_descriptors_, size_);
   if (in_order_) {
     PushInOrder(position, chain, written);

@@ -8,16 +8,18 @@
 namespace annulus::virtio {
 
 absl::StatusOr<std::shared_ptr<PollingThread>> PollingThreads::Of(
-    size_t index) {
-  const std::optional<int> cpu = policy_.CpuOf(index);
-  if (policy_.poll != WorkerPolicy::Poll::kAlways || !cpu.has_value()) {
+    const WorkerPolicy& policy, size_t index) {
+  const std::optional<int> cpu = policy.CpuOf(index);
+  if (policy.poll != WorkerPolicy::Poll::kAlways || !cpu.has_value()) {
     return std::shared_ptr<PollingThread>();
   }
-  std::shared_ptr<PollingThread>& thread = of_cpu_[*cpu];
+  std::weak_ptr<PollingThread>& known = of_cpu_[*cpu];
+  std::shared_ptr<PollingThread> thread = known.lock();
   if (thread == nullptr) {
     ANNULUS_ASSIGN_OR_RETURN(
         thread,
-        PollingThread::Create(absl::StrCat(device_, "/cpu", *cpu), *cpu));
+        PollingThread::Create(absl::StrCat(owner_, "/cpu", *cpu), *cpu));
+    known = thread;
   }
   return thread;
 }

@@ -13,25 +13,25 @@
 
 namespace annulus::virtio {
 
-// Which polling threads the workers of one device share: those whose policy
-// gives them the same CPU share one.
+// Which polling threads workers share, those of one device or of several: who
+// is on the same CPU by its policy shares the one thread of that CPU.
 //
 // Threads: thread-compatible.
 class PollingThreads {
  public:
-  // `device` names them, as in "net0/cpu1".
-  PollingThreads(std::string device, WorkerPolicy policy)
-      : device_(std::move(device)), policy_(std::move(policy)) {}
+  // `owner` names them, as in "net0/cpu1".
+  explicit PollingThreads(std::string owner) : owner_(std::move(owner)) {}
 
   // That of the worker of queue `index`: its workers own it together, so that
   // they can end in any order. Null where workers do not share threads: they
   // sleep, or nobody said on what CPU they are.
-  absl::StatusOr<std::shared_ptr<PollingThread>> Of(size_t index);
+  absl::StatusOr<std::shared_ptr<PollingThread>> Of(const WorkerPolicy& policy,
+                                                    size_t index);
 
  private:
-  const std::string device_;
-  const WorkerPolicy policy_;
-  std::map<int, std::shared_ptr<PollingThread>> of_cpu_;
+  const std::string owner_;
+  // Those that were asked for. Without workers they end.
+  std::map<int, std::weak_ptr<PollingThread>> of_cpu_;
 };
 
 }  // namespace annulus::virtio

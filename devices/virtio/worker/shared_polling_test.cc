@@ -48,13 +48,13 @@ class SharedPollingTest : public QueueWorkerTest {
     return QueueWorker::Create({.name = "dev0/q" + std::to_string(index),
                                 .policy = policy_,
                                 .index = index,
-                                .polling = threads_.Of(index).value()},
+                                .polling = threads_.Of(policy_, index).value()},
                                handler, log_)
         .value();
   }
 
   const WorkerPolicy policy_ = {.poll = Poll::kAlways, .cpus = {AnyCpu()}};
-  PollingThreads threads_{"dev0", policy_};
+  PollingThreads threads_{"dev0"};
   OwnMemory other_;
 };
 
@@ -80,17 +80,25 @@ TEST_F(SharedPollingTest, QueuesOfOneCpuAreServedByOneThread) {
 }
 
 TEST_F(SharedPollingTest, OnlyThosePollersShareThatHaveTheSameCpu) {
-  EXPECT_EQ(threads_.Of(0).value(), threads_.Of(1).value());
-  EXPECT_NE(threads_.Of(0).value(), nullptr);
-  PollingThreads unpinned("dev0", {.poll = Poll::kAlways});
-  EXPECT_EQ(unpinned.Of(0).value(), nullptr);
-  PollingThreads sleeping("dev0",
-                          {.poll = Poll::kAdaptive, .cpus = {AnyCpu()}});
-  EXPECT_EQ(sleeping.Of(0).value(), nullptr);
-  PollingThreads two("dev0", {.poll = Poll::kAlways, .cpus = {AnyCpu(), 1023}});
-  EXPECT_TRUE(two.Of(0).ok());
-  EXPECT_EQ(two.Of(1).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(two.Of(0).value(), two.Of(2).value());
+  const std::shared_ptr<PollingThread> first = threads_.Of(policy_, 0).value();
+  EXPECT_NE(first, nullptr);
+  EXPECT_EQ(threads_.Of(policy_, 1).value(), first);
+  EXPECT_EQ(threads_.Of({.poll = Poll::kAlways}, 0).value(), nullptr);
+  EXPECT_EQ(
+      threads_.Of({.poll = Poll::kAdaptive, .cpus = {AnyCpu()}}, 0).value(),
+      nullptr);
+  // Another device's.
+  const WorkerPolicy two = {.poll = Poll::kAlways, .cpus = {1023, AnyCpu()}};
+  EXPECT_EQ(threads_.Of(two, 0).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(threads_.Of(two, 1).value(), first);
+  EXPECT_EQ(threads_.Of(two, 3).value(), first);
+}
+
+TEST_F(SharedPollingTest, ThreadEndsWithItsLastWorker) {
+  const std::weak_ptr<PollingThread> first = threads_.Of(policy_, 0).value();
+  EXPECT_TRUE(first.expired());
+  EXPECT_NE(threads_.Of(policy_, 0).value(), nullptr);
 }
 
 // One always has more, one waits for a descriptor, one for a time that is far
@@ -226,14 +234,15 @@ TEST_F(SharedPollingTest, WorkersEndInAnyOrderWithRunningQueues) {
     ReturningHandler handlers[3];
     std::array<std::unique_ptr<QueueWorker>, 3> workers;
     {
-      PollingThreads threads("dev0", policy_);
+      PollingThreads threads("dev0");
       for (size_t i = 0; i < 3; ++i) {
-        workers[i] = QueueWorker::Create({.name = "dev0/q" + std::to_string(i),
-                                          .policy = policy_,
-                                          .index = i,
-                                          .polling = threads.Of(i).value()},
-                                         handlers[i], log_)
-                         .value();
+        workers[i] =
+            QueueWorker::Create({.name = "dev0/q" + std::to_string(i),
+                                 .policy = policy_,
+                                 .index = i,
+                                 .polling = threads.Of(policy_, i).value()},
+                                handlers[i], log_)
+                .value();
         workers[i]->Start(sides[i].Resources());
       }
     }

@@ -1,5 +1,7 @@
 #include "devices/virtio/net/backend/frame_copy.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -43,6 +45,17 @@ TEST(FrameCopyTest, PlainFrameOfAnySizeLiesBehindItsHeaderAndNowhereElse) {
     std::string room(size + 20, '.');
     CopyPlainFrame(Bytes(frame), {room.data() + 4, room.size() - 4});
     EXPECT_EQ(room, "...." + header + frame + "....");
+    // As where it lay before, and wherever lines of the cache end.
+    for (size_t at = 0; at <= 64; ++at) {
+      for (const char before : {'\0', '\1'}) {
+        alignas(64) std::array<char, 512> lines;
+        lines.fill(before);
+        if (before == '\1') std::copy(header.begin(), header.end(), &lines[at]);
+        CopyPlainFrame(Bytes(frame), {&lines[at], header.size() + size});
+        ASSERT_EQ(std::string(&lines[at], header.size() + size),
+                  header + frame);
+      }
+    }
   }
 }
 

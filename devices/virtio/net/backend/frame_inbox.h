@@ -16,7 +16,8 @@ namespace annulus::virtio {
 // The writer pays for a signal only where the reader does sleep.
 //
 // Threads: Reserve() to Publish() on one, or on several that take turns under a
-//   lock of theirs; Front(), FrontOrArm() and Pop() on one other.
+//   lock of theirs; Front(), FrontOrArm(), Pop(), ring() and Discard() on one
+//   other.
 // Allocation: all in the constructor.
 class FrameInbox {
  public:
@@ -34,10 +35,15 @@ class FrameInbox {
   void Publish();
   absl::Span<const uint8_t> Front() { return ring_.Front(); }
   void Pop() { ring_.Pop(); }
+  // The reader's, to look at several frames.
+  FrameRing& ring() { return ring_; }
 
   // Hot. As Front(). If it is empty, fd() is readable from the next Publish()
   // on, until this finds the ring empty again; not so while the reader polls.
   absl::Span<const uint8_t> FrontOrArm();
+
+  // Throws away all that waits, but not what comes meanwhile.
+  void Discard();
 
   // To be polled for POLLIN after FrontOrArm() was empty, and not otherwise.
   int fd() const { return readable_.fd(); }

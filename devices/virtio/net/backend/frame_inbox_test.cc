@@ -47,6 +47,25 @@ TEST(FrameInboxTest, OnlyAReaderThatWaitsIsWoken) {
   EXPECT_FALSE(Readable(inbox, 0));
 }
 
+// Whether the reader waited or not, it does for the next one.
+TEST(FrameInboxTest, WhatIsDiscardedDoesNotCome) {
+  FrameInbox inbox(EventFd::Create().value());
+  for (const bool waits : {false, true}) {
+    if (waits) {
+      EXPECT_TRUE(inbox.FrontOrArm().empty());
+    }
+    while (Put(inbox, 1)) {
+    }
+    inbox.Discard();
+    EXPECT_TRUE(inbox.FrontOrArm().empty());
+    EXPECT_FALSE(Readable(inbox, 0));
+    ASSERT_TRUE(Put(inbox, 2));
+    EXPECT_TRUE(Readable(inbox, 0));
+    EXPECT_EQ(inbox.FrontOrArm().size(), sizeof(uint64_t));
+    inbox.Pop();
+  }
+}
+
 // A wake-up that got lost would leave the reader asleep for good.
 TEST(FrameInboxTest, WritersThatTakeTurnsNeverLeaveTheReaderAsleep) {
   constexpr uint64_t kFrames = 20000;

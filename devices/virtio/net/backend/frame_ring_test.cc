@@ -40,6 +40,81 @@ TEST(FrameRingTest, EmptyRingHasNoFront) {
   EXPECT_TRUE(ring.Front().empty()) << "seen before Commit()";
 }
 
+// A reader that keeps up leaves the writer in the same few pages; nothing is
+// lost on the way back to the beginning, where frames of any size are next.
+TEST(FrameRingTest, RingThatIsEmptyAgainStartsAnew) {
+  FrameRing ring;
+  const uint8_t* const first = ring.Reserve(1);
+  ASSERT_NE(first, nullptr);
+  const uint8_t* last = first;
+  for (const size_t size :
+       {size_t{1512}, size_t{100}, size_t{60'000}, FrameRing::kMaxFrameBytes}) {
+    for (int batch = 0; batch < 300; ++batch) {
+      uint8_t* rooms[3];
+      for (uint8_t*& room : rooms) {
+        room = ring.Reserve(size);
+        ASSERT_NE(room, nullptr) << batch;
+        room[size - 1] = static_cast<uint8_t>(batch);
+        ring.Keep();
+      }
+      ring.Publish();
+      last = std::max<const uint8_t*>(last, rooms[2] + size);
+      FrameRing::Position position = ring.oldest();
+      for (const uint8_t* const room : rooms) {
+        const absl::Span<const uint8_t> frame = ring.Next(position);
+        ASSERT_EQ(frame.data(), room);
+        ASSERT_EQ(frame.size(), size);
+        EXPECT_EQ(frame.back(), static_cast<uint8_t>(batch));
+      }
+      EXPECT_TRUE(ring.Next(position).empty());
+      ring.PopTo(position);
+    }
+    if (size == 1512) {
+      EXPECT_LT(last - first, 64 * 1024);
+    }
+  }
+}
+
+// It has room for all that it ever has, also before the reader knows.
+TEST(FrameRingTest, RingThatStartedAnewIsAsLarge) {
+  constexpr size_t kSize = 1000;
+  FrameRing ring;
+  for (int lap = 0; lap < 5; ++lap) {
+    for (int n = 0; n < 40; ++n) {
+      ASSERT_NE(ring.Reserve(kSize), nullptr);
+      ring.Commit();
+      ASSERT_FALSE(ring.Front().empty());
+      ring.Pop();
+    }
+    size_t count = 0;
+    while (uint8_t* const room = ring.Reserve(kSize)) {
+      std::fill_n(room, kSize, static_cast<uint8_t>(count++));
+      ring.Commit();
+    }
+    EXPECT_GE(count, FrameRing::kBytes / 1008 - 1);
+    for (size_t n = 0; n < count; ++n) {
+      ASSERT_EQ(ring.Front().size(), kSize) << n;
+      EXPECT_EQ(ring.Front()[7], static_cast<uint8_t>(n));
+      EXPECT_EQ(ring.Front()[kSize - 1], static_cast<uint8_t>(n));
+      ring.Pop();
+    }
+    EXPECT_TRUE(ring.Front().empty());
+  }
+}
+
+TEST(FrameRingTest, StartWithoutAFrameIsNoFrame) {
+  FrameRing ring;
+  for (int n = 0; n < 50; ++n) {
+    ASSERT_NE(ring.Reserve(1000), nullptr);
+    ring.Commit();
+    ASSERT_FALSE(ring.Front().empty());
+    ring.Pop();
+    ASSERT_NE(ring.Reserve(1000), nullptr);  // And given up.
+    ring.Publish();
+    EXPECT_TRUE(ring.Front().empty());
+  }
+}
+
 TEST(FrameRingTest, FramesThatAreKeptAreSeenTogether) {
   FrameRing ring;
   for (uint8_t n = 0; n < 3; ++n) {

@@ -30,8 +30,13 @@ class LoopbackQueue final : public NetBackendQueue {
   // A frame for which the ring has no room, or of a kind that is not to be
   // received, is dropped.
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override;
+  uint32_t SendPlain(absl::Span<const iovec> frames) override;
   void Flush() override;
   Transfer Receive(absl::Span<const iovec> room) override;
+  uint32_t CopyPlain(absl::Span<const iovec> rooms,
+                     absl::Span<uint32_t> bytes) override;
+  void TakeCopied() override { inbox_.ring().PopTo(copied_end_); }
+  void Discard() override { inbox_.Discard(); }
   int readable_fd() const override { return inbox_.fd(); }
   int writable_fd() const override { return -1; }
 
@@ -44,9 +49,11 @@ class LoopbackQueue final : public NetBackendQueue {
   static constexpr size_t kMostKept = FrameRing::kBytes / 16;
 
   bool Receivable(const uint8_t* header) const;
+  void Keep(size_t bytes);
 
   FrameInbox inbox_;
   size_t kept_bytes_ = 0;  // The sender's: sent, and not published yet.
+  FrameRing::Position copied_end_ = 0;  // The reader's: of CopyPlain().
   // Bit n: a frame may be received whose gso_type without ECN is n. Relaxed:
   // guards no other memory.
   std::atomic<uint32_t> gso_types_{1};

@@ -188,6 +188,69 @@ TEST(LoopbackBackendTest, OnlyAReaderThatFoundNothingIsSignalled) {
   EXPECT_FALSE(Readable(queue.readable_fd())) << "a poller would spin";
 }
 
+// Four at once, of which the third has offloads: that one comes by itself.
+TEST(LoopbackBackendTest, FramesThatAskForNothingComeBackTogether) {
+  const auto backend = Make();
+  ASSERT_TRUE(backend->SetReceiveOffloads(FeatureSet::Of(kNetGuestCsum)).ok());
+  NetBackendQueue& queue = backend->queue(0);
+  std::vector<std::vector<uint8_t>> frames;
+  for (uint8_t i = 0; i < 3; ++i) {
+    frames.push_back(Frame(64));
+    frames.back()[20] = i;
+  }
+  const auto plain = [&](size_t i) {
+    return iovec{frames[i].data(), frames[i].size()};
+  };
+  const iovec first[] = {plain(0), plain(1)};
+  ASSERT_EQ(queue.SendPlain(first), 2u);
+  ASSERT_EQ(Send(queue, Frame(64), {kNetHeaderNeedsCsum}),
+            TransferStatus::kDone);
+  const iovec last[] = {plain(2)};
+  ASSERT_EQ(queue.SendPlain(last), 1u);
+  queue.Flush();
+
+  std::array<std::array<uint8_t, 100>, 4> rooms = {};
+  std::array<uint32_t, 4> bytes = {};
+  const iovec vectors[] = {{rooms[0].data(), 100},
+                           {rooms[1].data(), 100},
+                           {rooms[2].data(), 100},
+                           {rooms[3].data(), 100}};
+  for (int look = 0; look < 2; ++look) {  // Until they are taken.
+    ASSERT_EQ(queue.CopyPlain(vectors, absl::MakeSpan(bytes)), 2u);
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(bytes[i], 76u);
+      EXPECT_EQ(rooms[i][10], 1) << "num_buffers";
+      EXPECT_EQ(rooms[i][12], 6) << "addresses are swapped";
+      EXPECT_EQ(rooms[i][18], 0);
+      EXPECT_EQ(rooms[i][32], i);
+    }
+  }
+  queue.TakeCopied();
+  EXPECT_EQ(queue.CopyPlain(vectors, absl::MakeSpan(bytes)), 0u);
+  EXPECT_EQ(Receive(queue).header[0], kNetHeaderNeedsCsum);
+  const iovec small[] = {{rooms[0].data(), 75}};
+  EXPECT_EQ(queue.CopyPlain(small, absl::MakeSpan(bytes)), 0u);
+  EXPECT_EQ(queue.CopyPlain(vectors, absl::MakeSpan(bytes)), 1u);
+  EXPECT_EQ(rooms[0][32], 2);
+}
+
+TEST(LoopbackBackendTest, FullLoopbackTakesAsManyAtOnceAsHaveRoom) {
+  const auto backend = Make();
+  NetBackendQueue& queue = backend->queue(0);
+  std::vector<uint8_t> frame = Frame(1500);
+  const std::vector<iovec> frames(64, iovec{frame.data(), frame.size()});
+  uint32_t sent = 0;
+  uint32_t last;
+  while ((last = queue.SendPlain(frames)) == 64) sent += last;
+  sent += last;
+  EXPECT_EQ(Send(queue, Frame(1500)), TransferStatus::kDropped);
+  queue.Flush();
+  uint32_t received = 0;
+  while (Receive(queue).transfer.status == TransferStatus::kDone) ++received;
+  EXPECT_EQ(received, sent);
+  EXPECT_GE(sent, FrameRing::kBytes / 1520 - 1);
+}
+
 TEST(LoopbackBackendTest, BatchComesBackWithItsFlushOrWhenItIsLarge) {
   const auto backend = Make();
   NetBackendQueue& queue = backend->queue(0);

@@ -38,11 +38,11 @@ struct Transfer {
 // more than 1024 vectors (UIO_MAXIOV) are dropped by whoever gives them to one
 // system call.
 //
-// Threads: Send(), Flush() and writable_fd() on one thread, Receive() and
-//   readable_fd() on one other, concurrently.
+// Threads: Send(), SendPlain(), Flush() and writable_fd() on one thread, the
+//   others on one other, concurrently.
 // Trust: the header of a frame to send was checked. A received one is not
 //   trusted by the caller.
-// Allocation: none in Send() and Receive().
+// Allocation: none.
 class NetBackendQueue {
  public:
   virtual ~NetBackendQueue() = default;
@@ -52,6 +52,11 @@ class NetBackendQueue {
   // After kAgain, the same frame is to be given again, in the same memory: it
   // may be under way already.
   virtual Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) = 0;
+
+  // Hot. For a backend that keeps frames in memory: sends the next ones, each
+  // whole in one of `frames`, without its header, which asks for nothing.
+  // Returns how many: the one behind them, if any, is to be given to Send().
+  virtual uint32_t SendPlain(absl::Span<const iovec> /*frames*/) { return 0; }
 
   // Hot. No further frame comes at once: those that were sent are to be on
   // their way when this returns.
@@ -68,16 +73,20 @@ class NetBackendQueue {
   // `rooms`, and their lengths with it into `bytes`, up to a frame that does
   // not fit into its room or is not one to be received so; returns how many.
   // They stay the next ones: whoever wants them says so by TakeCopied(), and
-  // receives them again otherwise. Rooms behind the last frame may have been
-  // written to. REQUIRES: rooms.size() <= bytes.size().
+  // receives all of them again otherwise. Rooms behind the last frame may have
+  // been written to. REQUIRES: rooms.size() <= bytes.size().
   virtual uint32_t CopyPlain(absl::Span<const iovec> /*rooms*/,
                              absl::Span<uint32_t> /*bytes*/) {
     return 0;
   }
 
-  // Hot. The first `count` frames of the last CopyPlain() are received.
-  // REQUIRES: there were as many, and nothing else was called since.
-  virtual void TakeCopied(uint32_t /*count*/) {}
+  // Hot. The frames of the last CopyPlain() are received. REQUIRES: there were
+  // some, and nothing else was called since.
+  virtual void TakeCopied() {}
+
+  // Throws away what waits to be received in memory of this process: it came
+  // for a driver that is gone. REQUIRES: nobody receives.
+  virtual void Discard() {}
 
   // What to poll for POLLIN after Receive(), for POLLOUT after Send() said
   // kAgain, and not otherwise: frames may wait where no poll sees them. Not

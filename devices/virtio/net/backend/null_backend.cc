@@ -25,13 +25,24 @@ std::vector<uint8_t> GeneratedFrame(uint32_t bytes) {
 
 }  // namespace
 
-Transfer NullQueue::Send(absl::Span<const iovec>, uint32_t bytes) {
-  frames_.store(frames_.load(std::memory_order_relaxed) + 1,
+void NullQueue::Count(uint64_t frames, uint64_t bytes) {
+  frames_.store(frames_.load(std::memory_order_relaxed) + frames,
                 std::memory_order_relaxed);
-  bytes_.store(
-      bytes_.load(std::memory_order_relaxed) + (bytes - kNetHeaderBytes),
-      std::memory_order_relaxed);
+  bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes,
+               std::memory_order_relaxed);
+}
+
+Transfer NullQueue::Send(absl::Span<const iovec>, uint32_t bytes) {
+  Count(1, bytes - kNetHeaderBytes);
   return {TransferStatus::kDone, bytes};
+}
+
+// Hot.
+uint32_t NullQueue::SendPlain(absl::Span<const iovec> frames) {
+  uint64_t bytes = 0;
+  for (const iovec& frame : frames) bytes += frame.iov_len;
+  Count(frames.size(), bytes);
+  return static_cast<uint32_t>(frames.size());
 }
 
 Transfer NullQueue::Receive(absl::Span<const iovec> room) {

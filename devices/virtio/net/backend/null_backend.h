@@ -34,6 +34,7 @@ class alignas(64) NullQueue final : public NetBackendQueue {
       : generated_(generated) {}
 
   Transfer Send(absl::Span<const iovec> frame, uint32_t bytes) override;
+  uint32_t SendPlain(absl::Span<const iovec> frames) override;
   Transfer Receive(absl::Span<const iovec> room) override;
   uint32_t CopyPlain(absl::Span<const iovec> rooms,
                      absl::Span<uint32_t> bytes) override;
@@ -49,6 +50,8 @@ class alignas(64) NullQueue final : public NetBackendQueue {
   uint64_t bytes_sent() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
+  void Count(uint64_t frames, uint64_t bytes);
+
   const absl::Span<const uint8_t> generated_;
   // Written by the one thread that sends. Relaxed: they guard no other memory.
   std::atomic<uint64_t> frames_{0};

@@ -82,6 +82,16 @@ TEST(NullBackendTest, OptionsOutOfRangeAreRefused) {
   }
 }
 
+TEST(NullBackendTest, FramesSentAtOnceAreCounted) {
+  auto backend = NullBackend::Create({});
+  ASSERT_TRUE(backend.ok());
+  std::array<uint8_t, 100> frame = {};
+  const iovec frames[] = {{frame.data(), 100}, {frame.data(), 60}};
+  EXPECT_EQ((*backend)->queue(0).SendPlain(frames), 2u);
+  EXPECT_EQ((*backend)->queue(0).frames_sent(), 2u);
+  EXPECT_EQ((*backend)->queue(0).bytes_sent(), 160u);
+}
+
 TEST(NullBackendTest, GeneratedFramesAreCopiedAsLongAsTheyFit) {
   auto backend = NullBackend::Create({.generate_bytes = 64});
   ASSERT_TRUE(backend.ok());
@@ -94,7 +104,7 @@ TEST(NullBackendTest, GeneratedFramesAreCopiedAsLongAsTheyFit) {
                            {rooms[3].data(), 80}};
   std::array<uint32_t, 4> bytes = {};
   EXPECT_EQ(queue.CopyPlain(vectors, absl::MakeSpan(bytes)), 2u);
-  queue.TakeCopied(2);
+  queue.TakeCopied();
   EXPECT_EQ(bytes, (std::array<uint32_t, 4>{76, 76, 0, 0}));
   for (int i = 0; i < 2; ++i) {
     EXPECT_TRUE(std::equal(kPlainReceiveHeader.begin(),

@@ -25,6 +25,7 @@ class RecordingQueue final : public NetBackendQueue {
     Record(received_, room, transfer);
     return transfer;
   }
+  void Discard() override { queue_.Discard(); }
   int readable_fd() const override { return queue_.readable_fd(); }
   int writable_fd() const override { return queue_.writable_fd(); }
 

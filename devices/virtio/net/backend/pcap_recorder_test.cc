@@ -254,6 +254,16 @@ TEST(PcapRecorderTest, WhatIsNoWritableFileIsRefused) {
   }
 }
 
+TEST(PcapRecorderTest, WhatIsDiscardedWasNotReceived) {
+  const std::string path = PathOf("discarded");
+  const auto recorder =
+      Record(*LoopbackBackend::Create(1), path, NullLogSink());
+  NetBackendQueue& queue = recorder->queue(0);
+  ASSERT_EQ(Send(queue, Frame(20, 0xab)).status, TransferStatus::kDone);
+  queue.Discard();
+  EXPECT_EQ(Receive(queue, 100).status, TransferStatus::kAgain);
+}
+
 TEST(PcapRecorderTest, ItIsTheOtherBackendInAllElse) {
   const auto recorder = Record(*NullBackend::Create({.queue_pairs = 3}),
                                PathOf("other"), NullLogSink());

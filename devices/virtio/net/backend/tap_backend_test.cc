@@ -160,6 +160,7 @@ NET_NAMESPACE_TEST(OpenTapTest, MoreQueuesThanTheKernelHas) {
 NET_NAMESPACE_TEST(OpenTapTest, BusyTap) {
   const auto tap = MakeTap("busy0", 1);
   const auto queues = OpenTap({.name = "busy0"});
+  EXPECT_EQ(queues.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(queues.status().message(),
             "tap \"busy0\" is in use by another process");
 }

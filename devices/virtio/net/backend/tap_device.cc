@@ -82,10 +82,10 @@ absl::Status AttachError(int fd, int error, const OpenTapOptions& options) {
       return absl::FailedPreconditionError(
           absl::StrCat("interface \"", options.name, "\" is no tap"));
     case EBUSY:
-      return absl::FailedPreconditionError(
+      return absl::UnavailableError(
           absl::StrCat(name, " is in use by another process"));
     case E2BIG:
-      return absl::FailedPreconditionError(
+      return absl::UnavailableError(
           absl::StrCat(name, " has fewer than the ", options.queue_pairs,
                        " queues that were asked for left"));
     default:

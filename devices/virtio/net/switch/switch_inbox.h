@@ -23,8 +23,9 @@ namespace annulus::virtio {
 // sleeps.
 //
 // Threads: ring(i)'s writing side and Announce(i) on one thread for each i;
-//   Front(), Pop() on one other. AddRing() and Discard() while nobody uses what
-//   they change; the caller sees to that. SetPolled() from any thread.
+//   Front(), Pop(), current(), run_left(), PopTo() and Discard() on one other.
+//   AddRing() while nobody uses what it changes; the caller sees to that.
+//   SetPolled() from any thread.
 // Allocation: none but in AddRing().
 class SwitchInbox {
  public:
@@ -45,7 +46,20 @@ class SwitchInbox {
   // Hot. The next frame, until Pop(). Empty: there is none, and fd() is
   // readable from the next Announce() on, unless the reader polls.
   absl::Span<const uint8_t> Front();
-  void Pop() { rings_[current_]->Pop(); }
+  void Pop() {
+    rings_[current_]->Pop();
+    ++run_;
+  }
+
+  // Hot. The same for several frames, after Front(), which was not empty: its
+  // frame and those behind it are in this ring, and so many of them may be
+  // removed before the next sender has its turn.
+  FrameRing& current() { return *rings_[current_]; }
+  uint32_t run_left() const { return kMaxRun - run_; }
+  void PopTo(FrameRing::Position position, uint32_t frames) {
+    rings_[current_]->PopTo(position);
+    run_ += frames;
+  }
 
   int fd() const { return readable_.fd(); }
 
@@ -54,7 +68,7 @@ class SwitchInbox {
     polled_.store(polled, std::memory_order_relaxed);
   }
 
-  // Throws away all that waits. REQUIRES: there is no reader.
+  // Throws away all that waits, but not what comes meanwhile.
   void Discard();
 
  private:

@@ -74,6 +74,14 @@ class TransmitQueue final : public QueueHandler {
   bool DrainQueue(Queue& queue);
   template <typename Queue>
   bool SendBatch(Queue& queue);
+  struct PlainRun {
+    uint32_t plain = 0;
+    uint32_t sent = 0;
+  };
+  template <typename Queue>
+  PlainRun SendPlain(Queue& queue, absl::Span<DescriptorChain> chains);
+  bool TakePlain(const DescriptorChain& chain, iovec& frame) const;
+  bool SendsAllAsItIs() const { return !gone_ && !paid_ && !gate_.limited(); }
   bool Announce();
   bool Send(const DescriptorChain& chain);
   bool Prepare(const DescriptorChain& chain);

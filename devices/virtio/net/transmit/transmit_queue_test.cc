@@ -106,6 +106,68 @@ class TransmitQueueTest
   std::unique_ptr<TransmitQueue> handler_;
 };
 
+// Whatever the backend takes at once, and whatever stands between: all frames
+// are sent, once and in order.
+TEST_P(TransmitQueueTest, FramesThatAskForNothingAreSentTogether) {
+  Start(FeatureSet::Of(kNetCsum));
+  for (const uint32_t takes : {0u, 1u, 2u, 64u}) {
+    backend_.takes_plain = takes;
+    backend_.sent.clear();
+    backend_.sent_plain = 0;
+    std::vector<std::string> expected;
+    uint32_t plain = 0;
+    const auto expect = [&](const NetHeader& header, const std::string& frame) {
+      expected.push_back(Encode(header, kNetHeaderBytes) + frame);
+    };
+    for (uint32_t i = 0; i < 40; ++i) {
+      const std::string frame = NoiseFrame(60 + i, i);
+      const std::string header = Encode({}, header_bytes());
+      if (i % 7 == 3) {  // It asks for something.
+        const NetHeader csum = {
+            .flags = kNetHeaderNeedsCsum, .csum_start = 20, .csum_offset = 6};
+        OfferWhole(csum, frame);
+        expect(csum, frame);
+        continue;
+      }
+      if (i % 7 == 5) {  // It is in pieces.
+        Offer({header, frame.substr(0, 9), frame.substr(9)});
+      } else if (i % 7 == 6) {  // It is none.
+        OfferWhole({}, frame.substr(0, 13));
+        continue;
+      } else if (i % 2 == 0) {
+        Offer({header, frame});
+        ++plain;
+      } else {  // As it was received some time.
+        OfferWhole({.num_buffers = 1}, frame);
+        ++plain;
+      }
+      expect({}, frame);
+    }
+    EXPECT_EQ(DrainAll(), 40);
+    EXPECT_EQ(backend_.sent, expected) << takes;
+    EXPECT_EQ(backend_.sent_plain, takes == 64 ? plain : backend_.sent_plain);
+    EXPECT_EQ(backend_.sent_plain != 0, takes != 0);
+  }
+  EXPECT_EQ(drops(NetDrop::kMalformed), 4u * 5);
+}
+
+// They take their turn with what the backend cannot take yet.
+TEST_P(TransmitQueueTest, FrameThatWaitsIsNotPassedByPlainOnes) {
+  backend_.takes_plain = 64;
+  std::vector<std::string> expected;
+  for (uint32_t i = 0; i < 4; ++i) {
+    const std::string frame = NoiseFrame(60, i);
+    OfferWhole({}, frame);
+    expected.push_back(std::string(kNetHeaderBytes, '\0') + frame);
+  }
+  backend_.failures = {TransferStatus::kAgain};
+  EXPECT_FALSE(handler_->Drain(queue_));
+  EXPECT_TRUE(backend_.sent.empty());
+  EXPECT_EQ(DrainAll(), 4);
+  EXPECT_EQ(backend_.sent, expected);
+  EXPECT_EQ(backend_.sent_plain, 3u) << "the first is given again as it was";
+}
+
 // bad_inputs 28: "the header may be split over any descriptors".
 TEST_P(TransmitQueueTest, AnyShapeOfChainIsTheSameFrame) {
   std::mt19937 random(1);
