@@ -18,6 +18,7 @@ class SocketDirectory {
   SocketDirectory();
   ~SocketDirectory();
 
+  const std::string& path() const { return path_; }
   std::string Path(absl::string_view name) const;
   // The names of all files there.
   std::vector<std::string> Files() const;

@@ -6,6 +6,7 @@
 
 #include "absl/types/span.h"
 #include "devices/virtio/queue/descriptor_chain.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/spec/vsock.h"
 
 namespace annulus::virtio {
@@ -27,7 +28,12 @@ void CopyIn(const DescriptorChain& chain, absl::Span<const uint8_t> bytes) {
 
 }  // namespace
 
-void EventQueue::QueueStarted(Virtqueue& /*queue*/) { batch_.Abandon(); }
+void EventQueue::QueueStarted(Virtqueue& queue) {
+  batch_.Abandon();
+  // In a ring that begins anew, all buffers are new.
+  const QueueState at = queue.Save();
+  if (at.next_available == 0 && at.available_wrap) known_ = 0;
+}
 
 bool EventQueue::Drain(Virtqueue& queue) {
   const State state = gate_.state();
@@ -41,8 +47,9 @@ bool EventQueue::Drain(Virtqueue& queue) {
       if (Post(queue)) gate_.Advance(State::kToPost, State::kPosted);
       break;
     case State::kPosted:
+      (void)queue.TakeMore(batch_);
       // Where the batch has no room for it, a buffer is still one.
-      if (queue.TakeMore(batch_) == 0 && !queue.HasAvailable()) break;
+      if (batch_.chains().size() <= known_ && !queue.HasAvailable()) break;
       wait_.buffers = false;
       // Else another one was asked for, and is to be posted now.
       if (!gate_.Advance(State::kPosted, State::kOpen)) return true;
@@ -63,7 +70,10 @@ bool EventQueue::Post(Virtqueue& queue) {
     queue.Push(chain, fits ? kVsockEventBytes : 0);
     batch_.Release(1);
     (fits ? events_ : malformed_).Add(1);
-    if (fits) return true;
+    if (fits) {
+      known_ = batch_.chains().size();
+      return true;
+    }
   }
   return false;
 }

@@ -1,6 +1,7 @@
 #ifndef DEVICES_VIRTIO_VSOCK_QUEUES_EVENT_QUEUE_H_
 #define DEVICES_VIRTIO_VSOCK_QUEUES_EVENT_QUEUE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -48,6 +49,9 @@ class EventQueue final : public QueueHandler {
   const std::function<void()> opened_;
   QueueWait wait_;
   ChainBatch batch_;  // All buffers that there were when an event was posted.
+  // As many as those, also when the queue was taken from the worker meanwhile
+  // and they are to be taken anew: they say nothing of the driver.
+  size_t known_ = 0;
   Counter events_;
   Counter malformed_;
 };

@@ -156,6 +156,39 @@ TEST_P(EventQueueTest, QueueThatStartsAgainGoesOnWhereTheGateIs) {
   EXPECT_TRUE(other.Collect().empty());
 }
 
+// As for a migration's last look at guest memory, or a front-end's new one: the
+// driver has done nothing meanwhile.
+TEST_P(EventQueueTest, PauseAfterTheEventOpensNoGate) {
+  for (int i = 0; i < 8; ++i) Offer(4);
+  gate_.Close();
+  ASSERT_EQ(Drain().size(), 1u);
+  for (int pause = 0; pause < 3; ++pause) {
+    events_.QueueStopped();
+    fixture_.PauseAndResume();
+    events_.QueueStarted(fixture_.queue());
+    EXPECT_TRUE(Drain().empty());
+    EXPECT_FALSE(gate_.open());
+    EXPECT_TRUE(events_.Wait().buffers) << "or it would never see one";
+  }
+  Offer(4);
+  EXPECT_TRUE(Drain().empty());
+  EXPECT_TRUE(gate_.open());
+  EXPECT_EQ(opened_, 1);
+}
+
+// The driver began anew with the queue alone, and has fewer buffers in it now.
+TEST_P(EventQueueTest, RingThatBeginsAnewOpensTheGate) {
+  for (int i = 0; i < 8; ++i) Offer(4);
+  gate_.Close();
+  ASSERT_EQ(Drain().size(), 1u);
+  events_.QueueStopped();
+  QueueFixture other(GetParam());
+  events_.QueueStarted(other.queue());
+  ASSERT_TRUE(other.driver().Chain().Writable(4).Offer().has_value());
+  (void)events_.Drain(other.queue());
+  EXPECT_TRUE(gate_.open());
+}
+
 TEST_P(EventQueueTest, DeviceResetOpensTheGate) {
   gate_.Close();
   (void)Drain();

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "devices/virtio/driver/fake_driver.h"
+#include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "devices/virtio/spec/vsock.h"
 #include "devices/virtio/vsock/packet_header.h"
@@ -107,6 +108,13 @@ class QueueFixture {
 
   FakeDriver& driver() { return driver_; }
   Virtqueue& queue() { return queue_; }
+
+  // As the worker does when the queue is stopped and started again: what was
+  // taken and not given back is there again. REQUIRES: nothing refers to it.
+  void PauseAndResume() {
+    const QueueState state = queue_.SaveRewound();
+    queue_ = Virtqueue::Create(memory_, driver_.config(), state).value();
+  }
 
   // Whatever the device gave back, after it was shown.
   std::vector<FakeDriver::Used> Collect() {

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +16,7 @@
 
 #include "base/check.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/packet_header.h"
 #include "devices/virtio/vsock/switch/switch_fixture.h"
 #include "devices/virtio/vsock/switch/vsock_switch.h"
@@ -80,14 +80,12 @@ void SendData(TestGuest& from, uint64_t to) {
 class SwitchThreadsTest : public ::testing::TestWithParam<bool> {
  protected:
   SwitchThreadsTest() {
-    std::string name = "/tmp/switch_XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-    one_ = *VsockSwitch::Create({.directory = directory_});
-    two_ = GetParam() ? *VsockSwitch::Create({.directory = directory_}) : one_;
+    one_ = *VsockSwitch::Create({.directory = directory_.path()});
+    two_ = GetParam() ? *VsockSwitch::Create({.directory = directory_.path()})
+                      : one_;
   }
-  ~SwitchThreadsTest() override { std::filesystem::remove_all(directory_); }
 
-  std::string directory_;
+  const SocketDirectory directory_;
   std::shared_ptr<VsockSwitch> one_;
   std::shared_ptr<VsockSwitch> two_;
 };

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/packet_header.h"
 #include "devices/virtio/vsock/switch/link/link_message.h"
 #include "devices/virtio/vsock/switch/switch_fixture.h"
@@ -34,23 +35,21 @@ constexpr uint64_t kFriend = 4;
 class World {
  public:
   World()
-      : directory_(MakeDirectory()),
-        one_(*VsockSwitch::Create({.directory = directory_})),
-        two_(*VsockSwitch::Create({.directory = directory_})),
+      : one_(*VsockSwitch::Create({.directory = directory_.path()})),
+        two_(*VsockSwitch::Create({.directory = directory_.path()})),
         victim_(*one_, kVictim,
                 {.max_connections = 16, .max_bytes = 256 * 1024}),
         friend_(*two_, kFriend) {}
   ~World() {
     victim_.Destroy();
     friend_.Destroy();
-    ::rmdir(directory_.c_str());
   }
 
   UniqueFd Connect() const {
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
-    const std::string path = absl::StrCat(directory_, "/", kVictim);
+    const std::string path = directory_.Path(absl::StrCat(kVictim));
     std::memcpy(address.sun_path, path.data(), path.size());
     ANNULUS_CHECK(::connect(socket.get(),
                             reinterpret_cast<const sockaddr*>(&address),
@@ -93,13 +92,7 @@ class World {
   }
 
  private:
-  static std::string MakeDirectory() {
-    std::string name = "/tmp/switch_XXXXXX";
-    ANNULUS_CHECK(::mkdtemp(name.data()) != nullptr);
-    return name;
-  }
-
-  const std::string directory_;
+  const SocketDirectory directory_;
   const std::shared_ptr<VsockSwitch> one_;
   const std::shared_ptr<VsockSwitch> two_;
   TestGuest victim_;

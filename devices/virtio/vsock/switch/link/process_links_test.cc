@@ -27,6 +27,7 @@
 #include "base/log_sink.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/packet_header.h"
 #include "devices/virtio/vsock/switch/link/link_message.h"
 #include "devices/virtio/vsock/switch/switch_fixture.h"
@@ -47,12 +48,9 @@ constexpr uint64_t kMiB = 1024 * 1024;
 class ProcessLinksTest : public ::testing::Test {
  protected:
   ProcessLinksTest() {
-    std::string name = "/tmp/switch_XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-    one_ = *VsockSwitch::Create({.directory = directory_});
-    two_ = *VsockSwitch::Create({.directory = directory_});
+    one_ = *VsockSwitch::Create({.directory = directory_.path()});
+    two_ = *VsockSwitch::Create({.directory = directory_.path()});
   }
-  ~ProcessLinksTest() override { std::filesystem::remove_all(directory_); }
 
   // Lets the guest's rx worker run until so many packets have come; those of
   // the others are lost to the test if the time is up. Returns the operations.
@@ -95,7 +93,7 @@ class ProcessLinksTest : public ::testing::Test {
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
-    const std::string path = absl::StrCat(directory_, "/", cid);
+    const std::string path = directory_.Path(absl::StrCat(cid));
     std::memcpy(address.sun_path, path.data(), path.size());
     if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address),
                   sizeof(address)) != 0) {
@@ -122,7 +120,7 @@ class ProcessLinksTest : public ::testing::Test {
     return ::poll(&poll, 1, 0) == 1;
   }
 
-  std::string directory_;
+  const SocketDirectory directory_;
   std::shared_ptr<VsockSwitch> one_;
   std::shared_ptr<VsockSwitch> two_;
 };
@@ -210,7 +208,8 @@ TEST_F(ProcessLinksTest, ADestroyedDeviceLeavesNothingBehind) {
   }
   EXPECT_THAT(Await(a, 1), ElementsAre(kVsockOpRst));
   std::vector<std::string> files;
-  for (const auto& file : std::filesystem::directory_iterator(directory_)) {
+  for (const auto& file :
+       std::filesystem::directory_iterator(directory_.path())) {
     files.push_back(file.path().filename());
   }
   EXPECT_THAT(files, ::testing::UnorderedElementsAre("3", "3.lock"));
@@ -447,7 +446,7 @@ TEST_F(ProcessLinksTest, ATakenCidIsRefused) {
 }
 
 TEST_F(ProcessLinksTest, AStaleSocketIsReplacedAndAnythingElseIsNot) {
-  const std::string path = absl::StrCat(directory_, "/3");
+  const std::string path = directory_.Path("3");
   {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
@@ -468,7 +467,7 @@ TEST_F(ProcessLinksTest, AStaleSocketIsReplacedAndAnythingElseIsNot) {
 TEST_F(ProcessLinksTest, TheSocketHasThePermissionsOfTheDirectory) {
   TestGuest a(*one_, 3);
   struct stat socket = {};
-  ASSERT_EQ(::stat(absl::StrCat(directory_, "/3").c_str(), &socket), 0);
+  ASSERT_EQ(::stat(directory_.Path("3").c_str(), &socket), 0);
   EXPECT_EQ(socket.st_mode & 0777, 0600u);
 }
 
@@ -476,9 +475,10 @@ TEST_F(ProcessLinksTest, ABadDirectoryIsRefused) {
   const auto create = [](const std::string& directory) {
     return VsockSwitch::Create({.directory = directory}).status().code();
   };
-  EXPECT_EQ(create(directory_ + "/missing"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(create(directory_.Path("missing")), absl::StatusCode::kNotFound);
   EXPECT_EQ(create("/dev/null"), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(create(directory_ + std::string(97 - directory_.size(), 'x')),
+  EXPECT_EQ(create(directory_.path() +
+                   std::string(97 - directory_.path().size(), 'x')),
             absl::StatusCode::kInvalidArgument);
 }
 

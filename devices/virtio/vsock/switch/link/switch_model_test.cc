@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/packet_header.h"
 #include "devices/virtio/vsock/switch/switch_fixture.h"
 #include "devices/virtio/vsock/switch/vsock_switch.h"
@@ -246,14 +246,13 @@ class Model {
 class SwitchModelTest : public ::testing::TestWithParam<bool> {};
 
 TEST_P(SwitchModelTest, NothingIsLostReorderedOrMistaken) {
-  std::string directory = "/tmp/switch_XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  const SocketDirectory directory;
   int survivors = 0;
   int packets = 0;
   int resets = 0;
   for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
-    const SwitchOptions options = {.directory = directory};
+    const SwitchOptions options = {.directory = directory.path()};
     const auto one = *VsockSwitch::Create(options);
     const auto two = GetParam() ? *VsockSwitch::Create(options) : one;
     Model model(seed, *one, *two);
@@ -263,7 +262,6 @@ TEST_P(SwitchModelTest, NothingIsLostReorderedOrMistaken) {
     packets += model.packets;
     resets += model.resets;
   }
-  std::filesystem::remove_all(directory);
   // It did happen.
   EXPECT_GT(survivors, 100);
   EXPECT_GT(packets, 10000);

@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/packet_header.h"
 #include "devices/virtio/vsock/switch/switch_fixture.h"
 #include "devices/virtio/vsock/switch/vsock_switch.h"
@@ -88,12 +89,9 @@ class EchoProcess {
 class TwoProcessesTest : public ::testing::Test {
  protected:
   TwoProcessesTest() {
-    std::string name = "/tmp/switch_XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-    switch_ = *VsockSwitch::Create({.directory = directory_});
+    switch_ = *VsockSwitch::Create({.directory = directory_.path()});
     guest_ = std::make_unique<TestGuest>(*switch_, kOwnCid);
   }
-  ~TwoProcessesTest() override { std::filesystem::remove_all(directory_); }
 
   // The next packet; a RST if none comes.
   RecordingSink::Packet Next() {
@@ -118,7 +116,7 @@ class TwoProcessesTest : public ::testing::Test {
     ASSERT_EQ(Next().header.op, kVsockOpResponse);
   }
 
-  std::string directory_;
+  const SocketDirectory directory_;
   std::shared_ptr<VsockSwitch> switch_;
   std::unique_ptr<TestGuest> guest_;
   std::deque<RecordingSink::Packet> came_;
@@ -127,7 +125,7 @@ class TwoProcessesTest : public ::testing::Test {
 TEST_F(TwoProcessesTest, DataGoBothWaysUnharmed) {
   constexpr size_t kBytes = 8 * 1024 * 1024;
   constexpr size_t kWindow = 256 * 1024;
-  EchoProcess peer(directory_);
+  EchoProcess peer(directory_.path());
   Connect(1000);
   std::mt19937_64 random(1);
   std::string sent;
@@ -149,7 +147,7 @@ TEST_F(TwoProcessesTest, DataGoBothWaysUnharmed) {
 }
 
 TEST_F(TwoProcessesTest, AKilledProcessEndsItsConnections) {
-  auto peer = std::make_unique<EchoProcess>(directory_);
+  auto peer = std::make_unique<EchoProcess>(directory_.path());
   Connect(1000);
   Connect(1001);
   // In the middle: it has data to read, and data that nobody has read yet.
@@ -175,8 +173,8 @@ TEST_F(TwoProcessesTest, AKilledProcessEndsItsConnections) {
   EXPECT_FALSE(guest_->Readable());
 
   // Its successor finds a stale socket and a stale lock.
-  EXPECT_TRUE(std::filesystem::exists(directory_ + "/4"));
-  peer = std::make_unique<EchoProcess>(directory_);
+  EXPECT_TRUE(std::filesystem::exists(directory_.Path("4")));
+  peer = std::make_unique<EchoProcess>(directory_.path());
   Connect(1000);
 }
 
