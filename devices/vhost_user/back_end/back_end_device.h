@@ -39,6 +39,10 @@ class BackEndDevice {
   // possible.
   virtual bool SetMtu(uint64_t /*mtu*/) { return false; }
   virtual bool SendRarp(const std::array<uint8_t, 6>& /*mac*/) { return false; }
+
+  // The front-end is gone: what it set by such requests goes with it, since a
+  // device reset is no reason to forget it.
+  virtual void ForgetFrontEnd() {}
 };
 
 }  // namespace annulus::vhost_user

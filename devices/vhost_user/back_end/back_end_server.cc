@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -21,6 +21,8 @@
 #include "base/thread.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
 #include "devices/vhost_user/back_end/queue_state_file.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
+#include "devices/virtio/vsock/backend/unix_address.h"
 
 namespace annulus::vhost_user {
 namespace {
@@ -28,9 +30,6 @@ namespace {
 // Log lines that front-ends can cause by coming again and again.
 constexpr uint32_t kLogBurst = 10;
 constexpr absl::Duration kLogInterval = absl::Seconds(5);
-
-// Between two looks at whether a front-end holds the thread up.
-constexpr int kUnblockMilliseconds = 10;
 
 absl::Status CheckSocket(int fd, bool listens) {
   int type = 0;
@@ -49,31 +48,42 @@ absl::Status CheckSocket(int fd, bool listens) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UniqueFd> Connect(const std::string& path) {
-  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-  std::memcpy(address.sun_path, path.data(), path.size());
+// Invalid where nobody listens.
+UniqueFd Connect(const virtio::UnixAddress& address) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return absl::ErrnoToStatus(errno, "creating a socket");
-  // A void pointer: sockaddr is what the interface calls any address.
-  const void* any = &address;
-  if (::connect(fd.get(), static_cast<const sockaddr*>(any), sizeof(address)) !=
-      0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("connecting to ", path));
+  if (!fd.valid() || ::connect(fd.get(), address.get(), address.size()) != 0) {
+    return UniqueFd();
   }
   return fd;
+}
+
+// For a message.
+std::string SocketName(int fd) {
+  sockaddr_un address;
+  socklen_t size = sizeof(address);
+  absl::string_view name;
+  if (::getsockname(fd, virtio::AsSocketAddress(address), &size) == 0) {
+    name = virtio::UnixName(address, size);
+  }
+  if (name.empty()) return absl::StrCat("descriptor ", fd);
+  if (name[0] != '\0') return virtio::QuotedPath(name);
+  return virtio::QuotedPath(absl::StrCat("@", name.substr(1)));
 }
 
 class Server final : public BackEndServer {
  public:
   Server(BackEndOptions options, BackEndEndpoint endpoint,
          std::unique_ptr<BackEndDevice> device,
-         std::unique_ptr<QueueStateFile> state_file, LogSink& log, EventFd stop,
-         EventFd finished)
+         std::unique_ptr<QueueStateFile> state_file,
+         const virtio::UnixAddress& connect_address, LogSink& log,
+         SharedEventSignal signal, EventFd stop, EventFd finished)
       : options_(std::move(options)),
         endpoint_(std::move(endpoint)),
+        connect_address_(connect_address),
         device_(std::move(device)),
         state_file_(std::move(state_file)),
         log_(log),
+        signal_(std::move(signal)),
         stop_(std::move(stop)),
         finished_(std::move(finished)),
         log_limiter_(kLogBurst, kLogInterval) {}
@@ -88,19 +98,16 @@ class Server final : public BackEndServer {
   }
 
   int finished_fd() const override { return finished_.fd(); }
+  absl::Status failure() const override {
+    MutexLock lock(mu_);
+    return failure_;
+  }
   void Stop() override { StopThread(); }
 
  private:
   void StopThread() {
     if (!thread_.joinable()) return;
     stop_.Signal();
-    // A worker, and with it the thread that stops it, may wait for a front-end
-    // that plays with an eventfd.
-    pollfd end = {.fd = finished_.fd(), .events = POLLIN, .revents = 0};
-    while (::poll(&end, 1, kUnblockMilliseconds) <= 0) {
-      MutexLock lock(mu_);
-      if (session_ != nullptr) session_->Unblock();
-    }
     thread_.Join();
   }
 
@@ -108,9 +115,7 @@ class Server final : public BackEndServer {
     while (true) {
       absl::StatusOr<UniqueFd> connection = NextConnection();
       if (!connection.ok()) {
-        if (!absl::IsCancelled(connection.status())) {
-          Report(LogSeverity::kError, connection.status().message());
-        }
+        if (!absl::IsCancelled(connection.status())) Fail(connection.status());
         break;
       }
       const absl::Status ended = Serve(*std::move(connection));
@@ -129,16 +134,8 @@ class Server final : public BackEndServer {
     ANNULUS_ASSIGN_OR_RETURN(
         std::unique_ptr<BackEndSession> session,
         BackEndSession::Create(*device_, state_file_.get(),
-                               std::move(connection), stop_));
-    {
-      MutexLock lock(mu_);
-      session_ = session.get();
-    }
-    absl::Status ended = session->Run();
-    session->End();
-    MutexLock lock(mu_);
-    session_ = nullptr;
-    return ended;
+                               std::move(connection), signal_, stop_));
+    return session->Run();
   }
 
   // Cancelled where there is none any more.
@@ -151,11 +148,13 @@ class Server final : public BackEndServer {
 
   absl::StatusOr<UniqueFd> NextAccept() {
     while (true) {
-      pollfd fds[] = {
-          {.fd = stop_.fd(), .events = POLLIN, .revents = 0},
-          {.fd = endpoint_.listener.get(), .events = POLLIN, .revents = 0}};
-      if (::poll(fds, std::size(fds), -1) < 0 && errno != EINTR) {
-        return absl::ErrnoToStatus(errno, "waiting for a front-end");
+      pollfd fds[] = {{.fd = stop_.fd(), .events = POLLIN, .revents = 0},
+                      {.fd = endpoint_.listener.get(),
+                       .events = POLLIN | POLLRDHUP,
+                       .revents = 0}};
+      if (::poll(fds, std::size(fds), -1) < 0) {
+        if (errno == EINTR) continue;
+        return NoFrontEnd(errno, "waiting for");
       }
       if (fds[0].revents != 0) return absl::CancelledError("stopped");
       UniqueFd fd(
@@ -163,7 +162,11 @@ class Server final : public BackEndServer {
       if (fd.valid()) return fd;
       // Out of descriptors or memory, or it is gone: look again later.
       if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
-        return absl::ErrnoToStatus(errno, "accepting a front-end");
+        return NoFrontEnd(errno, "accepting");
+      }
+      // By who has the socket, too: nobody can connect any more.
+      if ((fds[1].revents & (POLLHUP | POLLRDHUP)) != 0) {
+        return NoFrontEnd(ESHUTDOWN, "accepting");
       }
       if (Pause()) return absl::CancelledError("stopped");
     }
@@ -173,9 +176,15 @@ class Server final : public BackEndServer {
     while (true) {
       if (!first_attempt_ && Pause()) return absl::CancelledError("stopped");
       first_attempt_ = false;
-      absl::StatusOr<UniqueFd> fd = Connect(endpoint_.connect_path);
-      if (fd.ok()) return fd;
+      UniqueFd fd = Connect(connect_address_);
+      if (fd.valid()) return fd;
     }
+  }
+
+  absl::Status NoFrontEnd(int error, absl::string_view what) const {
+    return absl::ErrnoToStatus(
+        error, absl::StrCat(options_.name, ": ", what, " a front-end at ",
+                            SocketName(endpoint_.listener.get())));
   }
 
   // True if stopped meanwhile.
@@ -186,6 +195,13 @@ class Server final : public BackEndServer {
            0;
   }
 
+  // Said whatever front-ends caused to be said before.
+  void Fail(const absl::Status& status) {
+    log_.Log(LogSeverity::kError, status.message());
+    MutexLock lock(mu_);
+    failure_ = status;
+  }
+
   void Report(LogSeverity severity, absl::string_view what) {
     if (!log_limiter_.Allow(MonotonicNanoseconds())) return;
     log_.Log(severity, absl::StrCat(options_.name, ": ", what));
@@ -193,16 +209,18 @@ class Server final : public BackEndServer {
 
   const BackEndOptions options_;
   BackEndEndpoint endpoint_;
+  const virtio::UnixAddress connect_address_;
   const std::unique_ptr<BackEndDevice> device_;
   const std::unique_ptr<QueueStateFile> state_file_;  // Or null.
   LogSink& log_;
+  const SharedEventSignal signal_;
   const EventFd stop_;
   const EventFd finished_;
   RateLimiter log_limiter_;
   bool first_attempt_ = true;
 
-  Mutex mu_;
-  BackEndSession* session_ ABSL_GUARDED_BY(mu_) = nullptr;
+  mutable Mutex mu_;
+  absl::Status failure_ ABSL_GUARDED_BY(mu_);
 
   Thread thread_;  // Last: the thread uses all of the above.
 };
@@ -219,10 +237,10 @@ absl::StatusOr<std::unique_ptr<BackEndServer>> BackEndServer::Create(
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s: %d endpoints, where exactly one is needed", options.name, given));
   }
-  if (endpoint.connect_path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s: the path %s is too long for a socket",
-                        options.name, endpoint.connect_path));
+  virtio::UnixAddress connect_address;
+  if (!endpoint.connect_path.empty()) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        connect_address, virtio::UnixAddress::Create(endpoint.connect_path));
   }
   if (endpoint.listener.valid()) {
     ANNULUS_RETURN_IF_ERROR(CheckSocket(endpoint.listener.get(), true));
@@ -233,6 +251,8 @@ absl::StatusOr<std::unique_ptr<BackEndServer>> BackEndServer::Create(
   if (endpoint.connection.valid()) {
     ANNULUS_RETURN_IF_ERROR(CheckSocket(endpoint.connection.get(), false));
   }
+  ANNULUS_ASSIGN_OR_RETURN(SharedEventSignal signal,
+                           SharedEventSignal::Create());
   ANNULUS_ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   ANNULUS_ASSIGN_OR_RETURN(EventFd finished, EventFd::Create());
   std::unique_ptr<QueueStateFile> state_file;
@@ -243,7 +263,8 @@ absl::StatusOr<std::unique_ptr<BackEndServer>> BackEndServer::Create(
   }
   auto server = std::make_unique<Server>(
       std::move(options), std::move(endpoint), std::move(device),
-      std::move(state_file), log, std::move(stop), std::move(finished));
+      std::move(state_file), connect_address, log, std::move(signal),
+      std::move(stop), std::move(finished));
   ANNULUS_RETURN_IF_ERROR(server->StartThread());
   return server;
 }

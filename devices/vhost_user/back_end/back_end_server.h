@@ -18,7 +18,9 @@ namespace annulus::vhost_user {
 struct BackEndEndpoint {
   UniqueFd listener = {};    // A listening unix stream socket, or
   UniqueFd connection = {};  // one that is connected: for its time alone, or
-  std::string connect_path = {};  // where a front-end listens: again and again.
+  // where a front-end listens: again and again. As UnixAddress::Create() has
+  // it.
+  std::string connect_path = {};
 };
 
 struct BackEndOptions {
@@ -35,8 +37,9 @@ struct BackEndOptions {
 // a connection, runs its session to its end, resets the device and begins
 // again. What a front-end does wrong ends its own session.
 //
-// Threads: the methods are serialized by the caller; one thread of its own,
-//   besides those of the device.
+// Threads: the methods are serialized by the caller; a thread of its own
+// besides
+//   those of the device.
 // Trust: front-ends are untrusted.
 class BackEndServer {
  public:
@@ -51,8 +54,12 @@ class BackEndServer {
   virtual ~BackEndServer() = default;  // Stops.
 
   // Readable (POLLIN) once no front-end can come any more: the connection that
-  // was given has ended.
+  // was given has ended, or failure() says why.
   virtual int finished_fd() const = 0;
+
+  // What the host refused for good, so that no front-end can come any more;
+  // names the device and the socket, and is in the log as well. OK: nothing.
+  virtual absl::Status failure() const = 0;
 
   // Ends the session, if there is one, and the thread.
   virtual void Stop() = 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,13 +11,18 @@
 #include <bit>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "base/event_fd.h"
 #include "devices/vhost_user/back_end/front_end_testing.h"
+#include "devices/vhost_user/back_end/listener_testing.h"
 #include "devices/vhost_user/back_end/rng_server_testing.h"
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/spec/status.h"
+#include "devices/virtio/vsock/backend/socket_testing.h"
 #include "gtest/gtest.h"
 
 namespace annulus::vhost_user {
@@ -66,6 +72,27 @@ TEST_P(BackEndServerTest, StoppedQueueGoesOnWhereItWas) {
   for (int i = 0; i < 5; ++i) ExpectServed(queue);
   const std::optional<uint32_t> base = served.front_end->StopVring(0);
   EXPECT_EQ(base, packed() ? 0x80058005u : 5u);
+  queue.SetUp(base);
+  for (int i = 0; i < 50; ++i) ExpectServed(queue);
+}
+
+// QEMU 7.2 resets the status of a device that it stops, and then asks where the
+// queues are: what it takes to another host is this.
+TEST_P(BackEndServerTest, QueueOfADeviceThatWasResetSaysWhereItWas) {
+  ServedFrontEnd served;
+  TestFrontEnd& front_end = *served.front_end;
+  front_end.Negotiate(FeaturesOf(packed()));
+  front_end.ShareMemory();
+  TestQueue queue(front_end, 0, {.packed = packed()});
+  queue.SetUp();
+  for (int i = 0; i < 5; ++i) ExpectServed(queue);
+  ASSERT_EQ(front_end.Ask(Request::kSetStatus, uint64_t{0}), 0u);
+  const std::optional<uint32_t> base = front_end.StopVring(0);
+  EXPECT_EQ(base, packed() ? 0x80058005u : 5u);
+  ASSERT_EQ(front_end.Ask(
+                Request::kSetFeatures,
+                FeaturesOf(packed()) | uint64_t{1} << kFeatureProtocolFeatures),
+            0u);
   queue.SetUp(base);
   for (int i = 0; i < 50; ++i) ExpectServed(queue);
 }
@@ -403,6 +430,56 @@ TEST(BackEndEndpointTest, ConnectingBackEndComesBack) {
   }
 }
 
+TEST(BackEndEndpointTest, AbstractSocketIsConnectedTo) {
+  const std::string path = absl::StrCat("@annulus-vu-test.", ::getpid());
+  const UniqueFd listener = virtio::ListenAt(path, SOCK_STREAM, 1);
+  const auto server = BackEndServer::Create({}, {.connect_path = path},
+                                            MakeRng(), NullLogSink())
+                          .value();
+  pollfd waits = {.fd = listener.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&waits, 1, 10'000), 1);
+  TestFrontEnd front_end(
+      UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+  EXPECT_TRUE(front_end.Get(Request::kGetFeatures).has_value());
+}
+
+TEST(BackEndEndpointTest, PathThatIsNoSocketsIsRefused) {
+  for (const std::string& path : {std::string("@"), std::string(200, 'x')}) {
+    EXPECT_EQ(BackEndServer::Create({}, {.connect_path = path}, MakeRng(),
+                                    NullLogSink())
+                  .status()
+                  .code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
+// No front-end can come any more, whoever looks at the process has to know.
+TEST(BackEndEndpointTest, SocketThatIsGoneFailsTheServer) {
+  TestListener listener;
+  const auto server =
+      BackEndServer::Create({.name = "uplink"},
+                            {.listener = DuplicateFd(listener.fd.get())},
+                            MakeRng(), NullLogSink())
+          .value();
+  {
+    const TestFrontEnd front_end(listener.Connect());
+    EXPECT_TRUE(server->failure().ok());
+  }
+  ASSERT_EQ(::shutdown(listener.fd.get(), SHUT_RDWR), 0);
+  pollfd finished = {
+      .fd = server->finished_fd(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&finished, 1, -1), 1);
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status failure = server->failure();
+    EXPECT_FALSE(failure.ok());
+    for (const std::string& part :
+         {std::string("uplink"), listener.path, std::string("shutdown")}) {
+      EXPECT_TRUE(absl::StrContains(failure.message(), part)) << failure;
+    }
+    server->Stop();
+  }
+}
+
 TEST(BackEndEndpointTest, GivenConnectionThatEndsFinishesTheServer) {
   ServedFrontEnd served;
   served.front_end->Negotiate(FeaturesOf(true));
@@ -411,6 +488,7 @@ TEST(BackEndEndpointTest, GivenConnectionThatEndsFinishesTheServer) {
   EXPECT_EQ(::poll(&finished, 1, 0), 0);
   served.front_end->HangUp();
   EXPECT_EQ(::poll(&finished, 1, -1), 1);
+  EXPECT_TRUE(served.server->failure().ok());
 }
 
 TEST(BackEndEndpointTest, WhatIsNoSocketIsRefused) {

@@ -10,12 +10,15 @@
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "devices/virtio/spec/status.h"
+#include "memory/guarded_mapping.h"
 
 namespace annulus::vhost_user {
 namespace {
 
 // For a message that has begun to come, and for a front-end to take a reply.
 constexpr absl::Duration kPatience = absl::Seconds(10);
+
+static_assert(BackEndSession::kMaxMappings <= memory::GuardedMapping::kShare);
 
 }  // namespace
 
@@ -110,7 +113,7 @@ BackEndSession::KnownRequests() {
 
 absl::StatusOr<std::unique_ptr<BackEndSession>> BackEndSession::Create(
     BackEndDevice& device, QueueStateFile* state_file, UniqueFd connection,
-    const EventFd& stop) {
+    const SharedEventSignal& signal, const EventFd& stop) {
   ANNULUS_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
   std::unique_ptr<BackEndSession> session(new BackEndSession(
       device, state_file, std::move(connection), stop, std::move(wake)));
@@ -118,7 +121,7 @@ absl::StatusOr<std::unique_ptr<BackEndSession>> BackEndSession::Create(
   for (size_t i = 0; i < sizes.size(); ++i) {
     ANNULUS_ASSIGN_OR_RETURN(
         std::unique_ptr<Vring> vring,
-        Vring::Create(static_cast<uint16_t>(i), sizes[i], *session));
+        Vring::Create(static_cast<uint16_t>(i), sizes[i], *session, signal));
     session->vrings_.push_back(std::move(vring));
   }
   return session;
@@ -132,19 +135,14 @@ BackEndSession::BackEndSession(BackEndDevice& device,
       stop_(stop),
       wake_(std::move(wake)),
       state_file_(state_file),
-      socket_(std::move(connection)) {}
+      socket_(std::move(connection)),
+      known_generation_(device_.config_generation()) {}
 
-// A front-end that is gone may have left an eventfd that holds a worker up.
-// What is taken from it here is given back: it may be alive, and wait for it.
+// Takes the queues and resets the device.
 void BackEndSession::End() {
-  std::vector<Vring*> told;
-  for (const std::unique_ptr<Vring>& vring : vrings_) {
-    if (vring->running()) told.push_back(vring.get());
-  }
-  for (const Vring* const vring : told) vring->Unblock();
   PauseVrings();
   device_.Reset();
-  for (Vring* const vring : told) vring->call().Trigger();
+  back_end_device_.ForgetFrontEnd();
 }
 
 absl::Status BackEndSession::Run() {
@@ -225,10 +223,6 @@ absl::Status BackEndSession::Dispatch(Message& message) {
 
 absl::Status BackEndSession::Send(const Message& message) {
   return socket_.Send(message, stop_, kPatience);
-}
-
-void BackEndSession::Unblock() const {
-  for (const std::unique_ptr<Vring>& vring : vrings_) vring->Unblock();
 }
 
 void BackEndSession::ConfigChanged() {

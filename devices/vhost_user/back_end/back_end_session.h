@@ -21,6 +21,7 @@
 #include "devices/vhost_user/wire/message.h"
 #include "devices/vhost_user/wire/message_socket.h"
 #include "devices/vhost_user/wire/protocol.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec/features.h"
 
@@ -30,18 +31,24 @@ namespace annulus::vhost_user {
 // one handler for each request. It answers what it refuses, if it was asked to
 // (VHOST_USER_PROTOCOL_F_REPLY_ACK), and ends otherwise.
 //
-// Threads: one thread creates, runs and destroys it. Unblock() from any. Queue
-//   workers report to it as a DeviceHost.
+// Threads: one thread creates, runs and destroys it. Queue workers report to it
+//   as a DeviceHost.
 // Trust: all that the front-end sends is untrusted. What it says of vrings in
 //   whatever order takes effect as soon as there is enough of it.
 // Allocation: per message that changes memory or descriptors.
 class BackEndSession final : private virtio::DeviceHost {
  public:
-  // `device`, `state_file`, which may be null, and `stop` outlive the session;
-  // the device has been reset. Fails where the host refuses a descriptor.
+  // Of memory::GuardedMapping at a time, with the state file's: a log and an
+  // inflight buffer are mapped while those of before still are, too.
+  static constexpr size_t kMaxMappings =
+      FrontEndMemory::kMaxMappings + 2 + 2 + 1;
+
+  // `device`, `state_file`, which may be null, `signal` and `stop` outlive the
+  // session; the device has been reset. Fails where the host refuses a
+  // descriptor.
   static absl::StatusOr<std::unique_ptr<BackEndSession>> Create(
       BackEndDevice& device, QueueStateFile* state_file, UniqueFd connection,
-      const EventFd& stop);
+      const SharedEventSignal& signal, const EventFd& stop);
 
   BackEndSession(const BackEndSession&) = delete;
   BackEndSession& operator=(const BackEndSession&) = delete;
@@ -53,13 +60,6 @@ class BackEndSession final : private virtio::DeviceHost {
   //   DataLoss    memory that it shares was cut off
   //   else        what it did wrong, or the host refused.
   absl::Status Run();
-
-  // Takes the queues and resets the device.
-  void End();
-
-  // While another thread waits for one that a front-end may hold up: see
-  // CallInterrupt::Unblock().
-  void Unblock() const;
 
  private:
   using Handler = absl::Status (BackEndSession::*)(Message&);
@@ -76,6 +76,7 @@ class BackEndSession final : private virtio::DeviceHost {
   BackEndSession(BackEndDevice& device, QueueStateFile* state_file,
                  UniqueFd connection, const EventFd& stop, EventFd wake);
 
+  void End();
   absl::Status AwaitMessage();
   bool LostMemory() const;
   absl::Status Dispatch(Message& message);
@@ -155,6 +156,9 @@ class BackEndSession final : private virtio::DeviceHost {
   absl::Status NetSetMtu(Message& message);
   absl::Status SendRarp(Message& message);
   void SendConfigChange();
+  // As ConfigChanged(), if the configuration is not what the front-end was told
+  // of: while no queue runs, the device has nobody to tell.
+  void NoticeConfigChange();
 
   // DeviceHost: queue workers.
   void ConfigChanged() override;
@@ -181,6 +185,7 @@ class BackEndSession final : private virtio::DeviceHost {
   bool started_ = false;  // The device has a driver.
   uint64_t protocol_features_ = 0;
   std::optional<MessageSocket> back_end_requests_;
+  uint32_t known_generation_;  // Of the configuration; of the front-end.
 
   // Bits are written by this thread, DEVICE_NEEDS_RESET by workers. Relaxed:
   // guard no other memory, as the next.

@@ -29,6 +29,7 @@
 #include "devices/vhost_user/wire/message.h"
 #include "devices/vhost_user/wire/message_socket.h"
 #include "devices/vhost_user/wire/protocol.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/net/backend/loopback_backend.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/net/net_feature_names.h"
@@ -81,6 +82,12 @@ BackEndDevice& Device(bool net) {
       virtio::RngDevice::Create({}, NullLogSink()).value());
   static BackEndDevice& card = *MakeNet().release();
   return net ? card : rng;
+}
+
+const SharedEventSignal& EventSignal() {
+  static const SharedEventSignal& signal =
+      *new SharedEventSignal(SharedEventSignal::Create().value());
+  return signal;
 }
 
 const EventFd& Never() {
@@ -248,7 +255,8 @@ void Run(const uint8_t* data, size_t size) {
   }
   (void)::shutdown(socket.fd(), SHUT_WR);
   const std::unique_ptr<BackEndSession> session =
-      BackEndSession::Create(device, nullptr, std::move(sockets.first), Never())
+      BackEndSession::Create(device, nullptr, std::move(sockets.first),
+                             EventSignal(), Never())
           .value();
   ANNULUS_CHECK(!session->Run().ok());
 }

@@ -9,9 +9,11 @@
 
 namespace annulus::vhost_user {
 
-absl::StatusOr<std::unique_ptr<CallInterrupt>> CallInterrupt::Create() {
+absl::StatusOr<std::unique_ptr<CallInterrupt>> CallInterrupt::Create(
+    const SharedEventSignal& signal) {
   ANNULUS_ASSIGN_OR_RETURN(EventFd fd, EventFd::Create());
-  return std::unique_ptr<CallInterrupt>(new CallInterrupt(std::move(fd)));
+  return std::unique_ptr<CallInterrupt>(
+      new CallInterrupt(signal, std::move(fd)));
 }
 
 absl::Status CallInterrupt::Connect(const UniqueFd& fd) {
@@ -23,13 +25,7 @@ absl::Status CallInterrupt::Connect(const UniqueFd& fd) {
 }
 
 void CallInterrupt::Trigger() {
-  if (connected_.load(std::memory_order_relaxed)) fd_.Signal();
-}
-
-void CallInterrupt::Unblock() const {
-  const int flags = ::fcntl(fd_.fd(), F_GETFL);
-  if (flags >= 0) (void)::fcntl(fd_.fd(), F_SETFL, flags | O_NONBLOCK);
-  (void)fd_.Drain();
+  if (connected_.load(std::memory_order_relaxed)) signal_.Signal(fd_.fd());
 }
 
 }  // namespace annulus::vhost_user

@@ -10,6 +10,7 @@
 #include "base/event_fd.h"
 #include "base/unique_fd.h"
 #include "devices/interrupt.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
 
 namespace annulus::vhost_user {
 
@@ -17,15 +18,16 @@ namespace annulus::vhost_user {
 // vring: VHOST_USER_SET_VRING_CALL or VHOST_USER_SET_VRING_ERR. It may be
 // replaced at any time, also while the queue's worker uses it.
 //
-// Threads: Trigger() and Unblock() from any thread; the rest on one.
+// Threads: Trigger() from any thread; the rest on one.
 // Trust: the descriptor is the front-end's, which can make it blocking again
-//   and fill its counter up: Trigger() then waits until somebody reads it, and
-//   with it the worker. Unblock() reads it.
+//   and fill its counter up. Trigger() never waits: see SharedEventSignal.
 // Allocation: none but in Create().
 class CallInterrupt final : public Interrupt {
  public:
-  // Connected to nothing. Fails where the host refuses a descriptor.
-  static absl::StatusOr<std::unique_ptr<CallInterrupt>> Create();
+  // Connected to nothing. `signal` outlives it. Fails where the host refuses a
+  // descriptor.
+  static absl::StatusOr<std::unique_ptr<CallInterrupt>> Create(
+      const SharedEventSignal& signal);
 
   // One of AsEventDescriptor(), instead of that of before. An earlier trigger
   // may have gone to the other.
@@ -35,12 +37,11 @@ class CallInterrupt final : public Interrupt {
 
   void Trigger() override;
 
-  // Lets a Trigger() go on that the front-end's tricks hold up. To be repeated
-  // until that had its effect: the front-end can repeat the trick.
-  void Unblock() const;
-
  private:
-  explicit CallInterrupt(EventFd fd) : fd_(std::move(fd)) {}
+  CallInterrupt(const SharedEventSignal& signal, EventFd fd)
+      : signal_(signal), fd_(std::move(fd)) {}
+
+  const SharedEventSignal& signal_;
 
   // The number is constant: whoever writes to it never meets a closed one, nor
   // what else was opened meanwhile. What is behind it changes.

@@ -9,17 +9,13 @@
 #include "absl/strings/str_format.h"
 #include "base/unique_fd.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
+#include "devices/vhost_user/back_end/request_payload.h"
 
 namespace annulus::vhost_user {
 namespace {
 
 // "1: Vhost front-end messages used for live migration".
 constexpr uint32_t kForMigration = 1;
-
-absl::Status NotItsSize(const Message& message) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("its payload has %u bytes", message.size));
-}
 
 // The description at the front of a message that has as many bytes behind it.
 std::optional<ConfigDescription> DescriptionOf(const Message& message) {
@@ -79,6 +75,8 @@ absl::Status BackEndSession::SetBackendReqFd(Message& message) {
 // The front-end need not read what it is sent. Where there is no more room, it
 // has not read of an earlier change either, and will see both at once.
 void BackEndSession::SendConfigChange() {
+  // Before it reads: of a change that comes just now it is told again.
+  known_generation_ = device_.config_generation();
   if (!back_end_requests_.has_value()) return;
   Message change;
   change.request = static_cast<uint32_t>(BackEndRequest::kConfigChange);
@@ -87,6 +85,10 @@ void BackEndSession::SendConfigChange() {
   if (!status.ok() && !absl::IsDeadlineExceeded(status)) {
     back_end_requests_.reset();
   }
+}
+
+void BackEndSession::NoticeConfigChange() {
+  if (device_.config_generation() != known_generation_) ConfigChanged();
 }
 
 absl::Status BackEndSession::NetSetMtu(Message& message) {

@@ -12,7 +12,8 @@ namespace annulus::vhost_user {
 // SIGPIPE. Other things without a name, such as a timerfd, do no harm.
 //
 // Trust: the front-end shares it, and may make it blocking again at any time.
-//   EventFd::Drain() never waits all the same; CallInterrupt has a way out.
+//   EventFd::Drain() never waits all the same; CallInterrupt
+//   neither.
 absl::StatusOr<UniqueFd> AsEventDescriptor(UniqueFd fd);
 
 }  // namespace annulus::vhost_user

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
+#include "devices/vhost_user/back_end/request_payload.h"
 #include "devices/virtio/spec/status.h"
 
 namespace annulus::vhost_user {
@@ -12,11 +13,6 @@ namespace {
 
 constexpr uint64_t kVhostBits =
     uint64_t{1} << kFeatureLogAll | uint64_t{1} << kFeatureProtocolFeatures;
-
-absl::Status NotItsSize(const Message& message) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("its payload has %u bytes", message.size));
-}
 
 uint64_t LowBits(const virtio::FeatureSet& features) {
   return features.Page(0) | uint64_t{features.Page(1)} << 32;

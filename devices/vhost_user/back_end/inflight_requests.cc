@@ -4,20 +4,12 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
+#include "devices/vhost_user/back_end/request_payload.h"
 #include "devices/virtio/queue/inflight/inflight_region.h"
 
 namespace annulus::vhost_user {
-namespace {
-
-absl::Status NotItsSize(const Message& message) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("its payload has %u bytes", message.size));
-}
-
-}  // namespace
 
 absl::Status BackEndSession::GetInflightFd(Message& message) {
   const auto wanted = message.Payload<InflightDescription>();

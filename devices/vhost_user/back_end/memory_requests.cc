@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
+#include "devices/vhost_user/back_end/request_payload.h"
 
 namespace annulus::vhost_user {
 namespace {
@@ -22,11 +23,6 @@ struct SingleRegion {
   MemoryRegion region;
 };
 static_assert(sizeof(SingleRegion) == 40);
-
-absl::Status NotItsSize(const Message& message) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("its payload has %u bytes", message.size));
-}
 
 }  // namespace
 

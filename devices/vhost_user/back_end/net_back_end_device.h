@@ -37,6 +37,7 @@ class NetBackEndDevice final : public BackEndDevice {
   bool SendRarp(const std::array<uint8_t, 6>& mac) override {
     return device_->SendRarp(mac);
   }
+  void ForgetFrontEnd() override { device_->ForgetMtu(); }
 
  private:
   const std::unique_ptr<virtio::NetDevice> device_;

@@ -1,13 +1,7 @@
 #ifndef DEVICES_VHOST_USER_BACK_END_RNG_SERVER_TESTING_H_
 #define DEVICES_VHOST_USER_BACK_END_RNG_SERVER_TESTING_H_
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cstring>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include "base/log_sink.h"
@@ -35,42 +29,6 @@ inline std::unique_ptr<BackEndDevice> MakeRng() {
   return std::make_unique<PlainBackEndDevice>(
       virtio::RngDevice::Create({}, NullLogSink()).value());
 }
-
-// For tests: a socket of a name that nobody else has.
-struct TestListener {
-  TestListener() {
-    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-    EXPECT_LT(path.size(), sizeof(address.sun_path));
-    std::memcpy(address.sun_path, path.data(), path.size());
-    const void* const any = &address;
-    EXPECT_EQ(
-        ::bind(fd.get(), static_cast<const sockaddr*>(any), sizeof(address)),
-        0);
-    EXPECT_EQ(::listen(fd.get(), 8), 0);
-  }
-  ~TestListener() { ::unlink(path.c_str()); }
-
-  UniqueFd Connect() const {
-    sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-    std::memcpy(address.sun_path, path.data(), path.size());
-    UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const void* const any = &address;
-    EXPECT_EQ(::connect(client.get(), static_cast<const sockaddr*>(any),
-                        sizeof(address)),
-              0);
-    return client;
-  }
-
-  static std::string NewPath() {
-    static int count = 0;
-    // TEST_TMPDIR is longer than a socket's path may be.
-    return "/tmp/annulus-vu." + std::to_string(::getpid()) + "." +
-           std::to_string(count++);
-  }
-
-  const std::string path = NewPath();
-  UniqueFd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-};
 
 // A server of one device and its front-end, over a pair of sockets.
 struct ServedFrontEnd {

@@ -33,13 +33,13 @@ uint32_t BaseOf(const QueueState& state) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Vring>> Vring::Create(uint16_t index,
-                                                     uint16_t max_size,
-                                                     virtio::DeviceHost& host) {
+absl::StatusOr<std::unique_ptr<Vring>> Vring::Create(
+    uint16_t index, uint16_t max_size, virtio::DeviceHost& host,
+    const SharedEventSignal& signal) {
   ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<CallInterrupt> call,
-                           CallInterrupt::Create());
+                           CallInterrupt::Create(signal));
   ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<CallInterrupt> error,
-                           CallInterrupt::Create());
+                           CallInterrupt::Create(signal));
   return std::unique_ptr<Vring>(
       new Vring(index, max_size, std::move(call), std::move(error), host));
 }
@@ -193,20 +193,15 @@ void Vring::Reset() {
   kick_.reset();
   enabled_ = false;
   was_started_ = false;
-  base_ = 0;
   base_known_ = false;
   broken_.store(false, std::memory_order_relaxed);
 }
 
 void Vring::NeedsReset() {
   broken_.store(true, std::memory_order_relaxed);
-  error_->Trigger();
+  // Who is told finds it in the status.
   host_.NeedsReset();
-}
-
-void Vring::Unblock() const {
-  call_->Unblock();
-  error_->Unblock();
+  error_->Trigger();
 }
 
 }  // namespace annulus::vhost_user

@@ -14,6 +14,7 @@
 #include "devices/vhost_user/back_end/queue_state_file.h"
 #include "devices/vhost_user/memory/front_end_memory.h"
 #include "devices/vhost_user/wire/protocol.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/queue/queue_state.h"
@@ -25,7 +26,7 @@ namespace annulus::vhost_user {
 // One virtqueue as its front-end sets it up, and the state that it is in ("Ring
 // states" of the protocol). The ring itself is the device's while it runs.
 //
-// Threads: that of the connection, but Unblock() from any; the device's worker
+// Threads: that of the connection; the device's worker
 //   triggers its interrupt and reports to its DeviceHost.
 // Trust: all settings are untrusted. What they say of memory is checked when
 //   the queue starts.
@@ -43,7 +44,8 @@ class Vring final : private virtio::DeviceHost {
 
   // `host` outlives the vring, and is told what the device reports.
   static absl::StatusOr<std::unique_ptr<Vring>> Create(
-      uint16_t index, uint16_t max_size, virtio::DeviceHost& host);
+      uint16_t index, uint16_t max_size, virtio::DeviceHost& host,
+      const SharedEventSignal& signal);
 
   // VHOST_USER_SET_VRING_NUM, _ADDR and _BASE. FailedPrecondition while it
   // runs, InvalidArgument for a size that no queue can have.
@@ -86,11 +88,10 @@ class Vring final : private virtio::DeviceHost {
   // and says where.
   uint32_t Stop(virtio::VirtioDevice& device);
 
-  // As it was at first, but for call and error. REQUIRES: not running.
+  // As it was at first, but for call and error, and for what Stop() says until
+  // it runs again: QEMU 7.2 resets a device that it takes to another host, and
+  // only then asks where its queues are. REQUIRES: not running.
   void Reset();
-
-  // Any thread; see CallInterrupt.
-  void Unblock() const;
 
  private:
   Vring(uint16_t index, uint16_t max_size, std::unique_ptr<CallInterrupt> call,

@@ -8,16 +8,9 @@
 #include "devices/vhost_user/back_end/back_end_session.h"
 #include "devices/vhost_user/back_end/event_descriptor.h"
 #include "devices/vhost_user/back_end/poll_timer.h"
+#include "devices/vhost_user/back_end/request_payload.h"
 
 namespace annulus::vhost_user {
-namespace {
-
-absl::Status NotItsSize(const Message& message) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("its payload has %u bytes", message.size));
-}
-
-}  // namespace
 
 struct BackEndSession::VringFile {
   Vring* vring = nullptr;
@@ -152,6 +145,7 @@ void BackEndSession::StartVrings() {
                                                          : memory::GuestSpan(),
                        .state_file = state_file_});
   }
+  NoticeConfigChange();
 }
 
 void BackEndSession::RestartDevice() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "base/clock.h"
@@ -9,13 +10,28 @@
 
 namespace annulus::vhost_user {
 
-void BackEndChannel::SetTime(absl::Duration time) {
-  deadline_ns_ = MonotonicNanoseconds() + absl::ToInt64Nanoseconds(time);
+BackEndChannel::BackEndChannel(UniqueFd socket, const EventFd& stop,
+                               absl::Duration patience)
+    : socket_(std::move(socket)),
+      stop_(&stop),
+      patience_ns_(absl::ToInt64Nanoseconds(patience)),
+      left_ns_(patience_ns_),
+      waited_ns_(MonotonicNanoseconds()) {}
+
+void BackEndChannel::BeginWait() {
+  const int64_t now = MonotonicNanoseconds();
+  left_ns_ = std::min(patience_ns_, left_ns_ + (now - waited_ns_));
+  deadline_ns_ = now + left_ns_;
 }
 
 absl::Duration BackEndChannel::TimeLeft() const {
   return absl::Nanoseconds(
       std::max<int64_t>(deadline_ns_ - MonotonicNanoseconds(), 0));
+}
+
+void BackEndChannel::EndWait() {
+  waited_ns_ = MonotonicNanoseconds();
+  left_ns_ = std::max<int64_t>(deadline_ns_ - waited_ns_, 0);
 }
 
 absl::StatusOr<uint64_t> BackEndChannel::Get(Request request) {
@@ -31,8 +47,10 @@ absl::StatusOr<uint64_t> BackEndChannel::Get(Request request) {
 }
 
 absl::StatusOr<Message> BackEndChannel::Exchange(const Message& request) {
+  BeginWait();
   ANNULUS_RETURN_IF_ERROR(socket_.Send(request, *stop_, TimeLeft()));
   ANNULUS_ASSIGN_OR_RETURN(Message reply, socket_.Receive(*stop_, TimeLeft()));
+  EndWait();
   if (reply.request != request.request || (reply.flags & kFlagReply) == 0) {
     return absl::InvalidArgumentError(
         absl::StrFormat("request %u with flags %#x in answer to request %u",
@@ -50,7 +68,12 @@ absl::Status BackEndChannel::Tell(Message request,
 }
 
 absl::Status BackEndChannel::SendOrExchange(Message& request) {
-  if (!acknowledged_) return socket_.Send(request, *stop_, TimeLeft());
+  if (!acknowledged_) {
+    BeginWait();
+    absl::Status sent = socket_.Send(request, *stop_, TimeLeft());
+    EndWait();
+    return sent;
+  }
   request.flags |= kFlagNeedReply;
   ANNULUS_ASSIGN_OR_RETURN(const Message reply, Exchange(request));
   if (reply.Payload<uint64_t>() != uint64_t{0} || !reply.fds.empty()) {

@@ -18,6 +18,10 @@ namespace annulus::vhost_user {
 
 // The front-end's end of a connection: requests, each with its answer.
 //
+// A guest waits for what is asked, so the time for answers is a budget: at most
+// `patience`, less what earlier ones took, and as much more as time has passed
+// since. However many requests follow each other, they take that long together.
+//
 // Threads: thread-compatible.
 // Trust: the back-end is untrusted. An answer to something else, of another
 //   size, or none in time is an error, after which the connection is to be
@@ -25,11 +29,7 @@ namespace annulus::vhost_user {
 class BackEndChannel {
  public:
   // `stop` ends waiting; outlives this.
-  BackEndChannel(UniqueFd socket, const EventFd& stop)
-      : socket_(std::move(socket)), stop_(&stop) {}
-
-  // All requests from now on, together, have this long.
-  void SetTime(absl::Duration time);
+  BackEndChannel(UniqueFd socket, const EventFd& stop, absl::Duration patience);
 
   // From now on a request without an answer of its own asks whether it was
   // understood (VHOST_USER_PROTOCOL_F_REPLY_ACK).
@@ -54,11 +54,17 @@ class BackEndChannel {
 
  private:
   absl::Status SendOrExchange(Message& request);
+  // Nanoseconds of base/clock.h, until which the next request may take.
+  void BeginWait();
   absl::Duration TimeLeft() const;
+  void EndWait();
 
   MessageSocket socket_;
   const EventFd* stop_;
-  int64_t deadline_ns_ = 0;  // Of base/clock.h.
+  const int64_t patience_ns_;
+  int64_t left_ns_;          // As of waited_ns_.
+  int64_t waited_ns_;        // End of the last wait.
+  int64_t deadline_ns_ = 0;  // Of the one that is on.
   bool acknowledged_ = false;
 };
 

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "base/status_macros.h"
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/spec/device_id.h"
 #include "devices/virtio/spec/net.h"
@@ -33,6 +34,25 @@ virtio::FeatureSet ForDriver(uint64_t bits) {
   return features;
 }
 
+// What both sides name, of a device whose features are all known here: others
+// might stand for queues that it has not got.
+virtio::FeatureSet Common(uint64_t bits, const virtio::FeatureSet& known) {
+  virtio::FeatureSet features;
+  for (uint32_t bit = 0; bit < 64; ++bit) {
+    if ((bits >> bit & 1) != 0 && known.Has(bit)) features.Add(bit);
+  }
+  return features;
+}
+
+uint64_t LittleEndian(const std::vector<uint8_t>& config, uint32_t at,
+                      size_t bytes) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes; ++i) {
+    value |= uint64_t{config[at + i]} << 8 * i;
+  }
+  return value;
+}
+
 void PutLittleEndian(std::vector<uint8_t>& config, uint32_t at, uint64_t value,
                      size_t bytes) {
   for (size_t i = 0; i < bytes; ++i) {
@@ -47,7 +67,7 @@ uint32_t FrontEndRng::device_id() const { return virtio::kDeviceIdEntropy; }
 absl::StatusOr<FrontEndCard> FrontEndRng::Card(
     const BackEndOffer& offer) const {
   return FrontEndCard{
-      .offered = ForDriver(offer.features), .queues = 1, .config = {}};
+      .offered = Common(offer.features, may_offer_), .queues = 1, .config = {}};
 }
 
 uint32_t FrontEndVsock::device_id() const { return virtio::kDeviceIdSocket; }
@@ -58,12 +78,27 @@ uint32_t FrontEndVsock::config_bytes() const {
 
 absl::StatusOr<FrontEndCard> FrontEndVsock::Card(
     const BackEndOffer& offer) const {
-  FrontEndCard card = {.offered = ForDriver(offer.features),
+  if (offer.queue_num != 0 && offer.queue_num < kVsockQueues) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the back-end has %u queues in place of %u",
+                        offer.queue_num, kVsockQueues));
+  }
+  FrontEndCard card = {.offered = Common(offer.features, may_offer_),
                        .queues = kVsockQueues,
                        .config = offer.config};
   if (card.config.empty()) {
+    if (cid_ == 0) {
+      return absl::InvalidArgumentError(
+          "the back-end does not say what the guest's CID is: give one here");
+    }
     card.config.resize(virtio::kVsockConfigBytes);
     PutLittleEndian(card.config, virtio::kVsockConfigGuestCid, cid_, 8);
+  }
+  const uint64_t cid =
+      LittleEndian(card.config, virtio::kVsockConfigGuestCid, 8);
+  if (cid_ != 0 && cid != cid_) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the CID is %u here, and %u in the back-end", cid_, cid));
   }
   return card;
 }
@@ -96,10 +131,29 @@ absl::StatusOr<FrontEndCard> FrontEndNet::Card(
   FrontEndCard card = {.offered = Offerable(ForDriver(offer.features)),
                        .queues = static_cast<uint16_t>(2 * pairs),
                        .config = offer.config};
+  ANNULUS_RETURN_IF_ERROR(CheckSame(card));
   if (card.offered.Has(virtio::kNetCtrlVq)) ++card.queues;
   // Where the driver looks for the control queue (virtio 1.4 §5.1.2).
   PutLittleEndian(card.config, virtio::kNetConfigMaxPairs, pairs, 2);
   return card;
+}
+
+absl::Status FrontEndNet::CheckSame(const FrontEndCard& card) const {
+  if (options_.mac_given &&
+      (!card.offered.Has(virtio::kNetMac) ||
+       !std::equal(options_.mac.begin(), options_.mac.end(),
+                   card.config.begin()))) {
+    return absl::InvalidArgumentError(
+        "the back-end has another address than the one that is given here");
+  }
+  const uint64_t mtu = card.offered.Has(virtio::kNetMtu)
+                           ? LittleEndian(card.config, virtio::kNetConfigMtu, 2)
+                           : 0;
+  if (options_.mtu != 0 && mtu != options_.mtu) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the MTU is %u here, and %u in the back-end", options_.mtu, mtu));
+  }
+  return absl::OkStatus();
 }
 
 FrontEndCard FrontEndNet::CardOfOurs(const BackEndOffer& offer) const {

@@ -36,20 +36,27 @@ class FrontEndType {
   virtual bool AcceptFeatures(const virtio::FeatureSet& features) const = 0;
 };
 
-// An entropy device.
+// An entropy device, of whose features the driver may see `may_offer`.
 class FrontEndRng final : public FrontEndType {
  public:
+  explicit FrontEndRng(const virtio::FeatureSet& may_offer)
+      : may_offer_(may_offer) {}
   uint32_t device_id() const override;
   uint32_t config_bytes() const override { return 0; }
   absl::StatusOr<FrontEndCard> Card(const BackEndOffer& offer) const override;
   bool AcceptFeatures(const virtio::FeatureSet&) const override { return true; }
+
+ private:
+  const virtio::FeatureSet may_offer_;
 };
 
-// A socket device. Where the back-end does not say what the guest's CID is, it
-// is `cid`.
+// A socket device with three queues, of whose features the driver may see
+// `may_offer`. The guest's CID is what the back-end says. `cid` is for one that
+// does not; another has to say the same. 0: not known.
 class FrontEndVsock final : public FrontEndType {
  public:
-  explicit FrontEndVsock(uint64_t cid) : cid_(cid) {}
+  FrontEndVsock(uint64_t cid, const virtio::FeatureSet& may_offer)
+      : cid_(cid), may_offer_(may_offer) {}
   uint32_t device_id() const override;
   uint32_t config_bytes() const override;
   absl::StatusOr<FrontEndCard> Card(const BackEndOffer& offer) const override;
@@ -57,17 +64,20 @@ class FrontEndVsock final : public FrontEndType {
 
  private:
   const uint64_t cid_;
+  const virtio::FeatureSet may_offer_;
 };
 
 // A network card. A back-end that keeps the configuration space is taken to
 // serve the control queue as well, behind its last queue pair, as ours does.
 // One that does not (DPDK's) leaves both to its front-end: then the card has
-// one queue pair, no control queue, and this address and MTU.
+// one queue pair, no control queue, and this address and MTU. Where these are
+// given, another has to say the same.
 class FrontEndNet final : public FrontEndType {
  public:
   struct Options {
     std::array<uint8_t, 6> mac = {};
-    uint16_t mtu = 0;  // 0: the driver is told of none.
+    bool mac_given = false;  // Not made up.
+    uint16_t mtu = 0;        // 0: the driver is told of none.
     // What the driver may see of AllNetFeatures().
     virtio::FeatureSet may_offer;
   };
@@ -79,6 +89,7 @@ class FrontEndNet final : public FrontEndType {
   bool AcceptFeatures(const virtio::FeatureSet& features) const override;
 
  private:
+  absl::Status CheckSame(const FrontEndCard& card) const;
   FrontEndCard CardOfOurs(const BackEndOffer& offer) const;
   virtio::FeatureSet Offerable(const virtio::FeatureSet& features) const;
 

@@ -71,30 +71,29 @@ absl::StatusOr<std::unique_ptr<FrontEndDevice>> FrontEndDevice::Create(
   ANNULUS_ASSIGN_OR_RETURN(EventFd stop, EventFd::Create());
   ANNULUS_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
   ANNULUS_ASSIGN_OR_RETURN(EventFd error, EventFd::Create());
-  std::unique_ptr<FrontEndDevice> self(
-      new FrontEndDevice(std::move(options), std::move(type), std::move(stop),
-                         std::move(wake), std::move(error), log));
+  ANNULUS_ASSIGN_OR_RETURN(SharedEventSignal kick, SharedEventSignal::Create());
+  std::unique_ptr<FrontEndDevice> self(new FrontEndDevice(
+      std::move(options), std::move(type), std::move(stop), std::move(wake),
+      std::move(error), std::move(kick), log));
   ANNULUS_RETURN_IF_ERROR(self->Initialize());
   return self;
 }
 
 FrontEndDevice::FrontEndDevice(FrontEndOptions options,
                                std::unique_ptr<FrontEndType> type, EventFd stop,
-                               EventFd wake, EventFd error, LogSink& log)
+                               EventFd wake, EventFd error,
+                               SharedEventSignal kick, LogSink& log)
     : options_(std::move(options)),
       type_(std::move(type)),
       log_(log),
       stop_(std::move(stop)),
       wake_(std::move(wake)),
-      error_(std::move(error)) {}
+      error_(std::move(error)),
+      kick_(std::move(kick)) {}
 
 absl::Status FrontEndDevice::Initialize() {
-  UniqueFd socket = std::move(options_.connection);
-  if (!socket.valid()) {
-    ANNULUS_ASSIGN_OR_RETURN(socket, Dial());
-  }
   ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection,
-                           Connect(std::move(socket)));
+                           FirstConnection());
   ANNULUS_ASSIGN_OR_RETURN(FrontEndCard card, type_->Card(connection->offer));
   offered_ = card.offered;
   back_end_features_ = connection->offer.features;
@@ -214,10 +213,8 @@ bool FrontEndDevice::Packed() const {
   return features_.has_value() && features_->Has(virtio::kFeatureRingPacked);
 }
 
-bool FrontEndDevice::Usable() {
-  if (connection_ == nullptr || connection_->failed) return false;
-  connection_->channel.SetTime(options_.patience);
-  return true;
+bool FrontEndDevice::Usable() const {
+  return connection_ != nullptr && !connection_->failed;
 }
 
 void FrontEndDevice::Use(const absl::Status& status) {

@@ -26,21 +26,30 @@
 #include "devices/vhost_user/front_end/front_end_card.h"
 #include "devices/vhost_user/wire/message_socket.h"
 #include "devices/vhost_user/wire/protocol.h"
+#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/queue/queue_state.h"
+#include "devices/virtio/vsock/backend/bound_socket.h"
 #include "memory/guest_memory.h"
 
 namespace annulus::vhost_user {
 
 struct FrontEndOptions {
   std::string name = "net0";  // Of the thread and in log lines.
-  // Where the back-end listens: again and again, whenever it has gone.
-  std::string path;
-  // The first connection. Without a path, the only one.
-  UniqueFd connection;
+  // Where the next back-end comes from, whenever one has gone: it listens at
+  // this path ('@' in front: an abstract name), or
+  std::string path = {};
+  // it connects to this socket, which listens. Neither: there is none.
+  UniqueFd listener = {};
+  // The file of that one, to be removed with the device, if it has any.
+  virtio::BoundSocket listener_file = {};
+  // The first connection. Not valid: it is made as the next ones are.
+  UniqueFd connection = {};
   uint16_t queue_size = 256;  // A power of two; the back-end has to take it.
   absl::Duration reconnect_delay = absl::Milliseconds(100);
-  // All that is asked of the back-end at a time has to be done by then.
+  // What Create() gives the first one that has to connect.
+  absl::Duration first_wait = absl::Minutes(1);
+  // Of BackEndChannel.
   absl::Duration patience = absl::Seconds(2);
 };
 
@@ -54,15 +63,18 @@ struct FrontEndOptions {
 // where the inflight buffer does, which is kept here (packed). Where it cannot,
 // or no other can come, the device needs a reset.
 //
-// Threads: as VirtioDevice; one of its own. Whoever starts or stops a queue
-//   waits for the back-end, for at most twice `patience`.
+// Threads: as VirtioDevice; one of its own. Whoever starts or stops queues
+// waits
+//   for the back-end, for at most twice `patience` for all of them together.
 // Trust: the back-end may do to the guest's memory what it likes, for that is
 //   its task; it is not trusted otherwise. Its memory is never mapped.
 // Locks: mu_ before config_mu_ and relay_mu_.
 class FrontEndDevice final : public virtio::VirtioDevice {
  public:
-  // Negotiates with the back-end, which therefore has to be there. `log`
-  // outlives the device.
+  // Negotiates with the back-end, which therefore has to be there: nobody who
+  // listens at the path is an error at once, nobody who connects to the
+  // listener after `first_wait`; that it waits, `log` is told. `log` outlives
+  // the device.
   static absl::StatusOr<std::unique_ptr<FrontEndDevice>> Create(
       FrontEndOptions options, std::unique_ptr<FrontEndType> type,
       LogSink& log);
@@ -101,7 +113,6 @@ class FrontEndDevice final : public virtio::VirtioDevice {
   struct Connection {
     BackEndChannel channel;
     BackEndOffer offer;
-    std::optional<MessageSocket> requests;  // Of the back-end.
     bool prepared = false;  // It has memory and inflight buffer.
     bool failed = false;    // Not to be used any more.
   };
@@ -119,12 +130,18 @@ class FrontEndDevice final : public virtio::VirtioDevice {
   };
 
   FrontEndDevice(FrontEndOptions options, std::unique_ptr<FrontEndType> type,
-                 EventFd stop, EventFd wake, EventFd error, LogSink& log);
+                 EventFd stop, EventFd wake, EventFd error,
+                 SharedEventSignal kick, LogSink& log);
   absl::Status Initialize();
 
   // Makes a connection and negotiates on it.
+  absl::StatusOr<std::unique_ptr<Connection>> FirstConnection();
   absl::StatusOr<std::unique_ptr<Connection>> Connect(UniqueFd socket);
-  absl::StatusOr<UniqueFd> Dial() const;
+  // Without waiting.
+  absl::StatusOr<UniqueFd> NextSocket() const;
+  bool CanReconnect() const {
+    return !options_.path.empty() || options_.listener.valid();
+  }
 
   // What the guest has set up, told to the back-end.
   absl::Status SendFeatures() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -147,8 +164,7 @@ class FrontEndDevice final : public virtio::VirtioDevice {
   void ForgetInflight(uint16_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Packed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  // True if there is a connection, which has all its patience from now on.
-  bool Usable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Usable() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The thread will drop the connection, if `status` is an error.
   void Use(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -176,10 +192,14 @@ class FrontEndDevice final : public virtio::VirtioDevice {
   const EventFd stop_;
   const EventFd wake_;
   const EventFd error_;  // Of all queues: SET_VRING_ERR.
+  const SharedEventSignal kick_;
   std::vector<int> call_fds_;
 
   std::atomic<uint64_t> connections_{0};
   RateLimiter log_limiter_{5, absl::Seconds(10)};
+
+  // Of the back-end. The thread's, as soon as that runs.
+  std::optional<MessageSocket> requests_;
 
   mutable Mutex mu_;
   // Made and dropped by the thread.

@@ -1,9 +1,7 @@
 // FrontEndDevice: what the guest has set up, told to the back-end.
 
 #include <linux/magic.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 
 #include <array>
@@ -12,7 +10,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/checked_math.h"
 #include "base/status_macros.h"
@@ -53,56 +50,7 @@ absl::Status CheckInflight(const UniqueFd& fd,
   return absl::OkStatus();
 }
 
-absl::Status OfPath(int error, const std::string& path) {
-  return absl::ErrnoToStatus(error, absl::StrCat("connecting to ", path));
-}
-
 }  // namespace
-
-absl::StatusOr<UniqueFd> FrontEndDevice::Dial() const {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (options_.path.empty() ||
-      options_.path.size() >= sizeof(address.sun_path)) {
-    return OfPath(options_.path.empty() ? ENOTCONN : ENAMETOOLONG,
-                  options_.path);
-  }
-  options_.path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  // Where the listener's backlog is full, it is tried again later.
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const void* const any = &address;
-  if (!fd.valid() || ::connect(fd.get(), static_cast<const sockaddr*>(any),
-                               sizeof(address)) != 0) {
-    return OfPath(errno, options_.path);
-  }
-  return fd;
-}
-
-absl::StatusOr<std::unique_ptr<FrontEndDevice::Connection>>
-FrontEndDevice::Connect(UniqueFd socket) {
-  std::unique_ptr<Connection> connection(
-      new Connection{.channel = BackEndChannel(std::move(socket), stop_),
-                     .offer = {},
-                     .requests = {}});
-  BackEndChannel& channel = connection->channel;
-  channel.SetTime(options_.patience);
-  ANNULUS_ASSIGN_OR_RETURN(connection->offer,
-                           Negotiate(channel, type_->config_bytes()));
-  if (connection->offer.Has(ProtocolFeature::kBackendReq)) {
-    std::array<int, 2> ends;
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) !=
-        0) {
-      return absl::ErrnoToStatus(errno, "making a pair of sockets");
-    }
-    connection->requests.emplace(UniqueFd(ends[0]));
-    const UniqueFd theirs(ends[1]);
-    Message request;
-    request.request = static_cast<uint32_t>(Request::kSetBackendReqFd);
-    ANNULUS_RETURN_IF_ERROR(channel.Tell(std::move(request), {theirs.get()}));
-  }
-  connections_.fetch_add(1, std::memory_order_relaxed);
-  return connection;
-}
 
 // Bit 30 says that rings begin disabled.
 absl::Status FrontEndDevice::SendFeatures() {
@@ -195,7 +143,7 @@ absl::Status FrontEndDevice::SendQueue(uint16_t index, uint32_t base) {
                                       {queue.running->notification->fd()}));
   ANNULUS_RETURN_IF_ERROR(channel.Set(Request::kSetVringEnable, state(1)));
   // What the driver made available before the back-end had the descriptor.
-  queue.running->notification->Signal();
+  kick_.Signal(queue.running->notification->fd());
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "devices/vhost_user/front_end/front_end_device.h"
 
 namespace annulus::vhost_user {
@@ -32,6 +33,7 @@ void FrontEndDevice::Run() {
   for (size_t i = 0; i < call_fds_.size(); ++i) {
     fds[kCalls + i] = {call_fds_[i], POLLIN, 0};
   }
+  int64_t attempt_ns = 0;  // When to look for a back-end; 0: there is one.
   for (;;) {
     bool connected = false;
     {
@@ -39,15 +41,17 @@ void FrontEndDevice::Run() {
       connected = connection_ != nullptr;
       fds[kConnection] = {connected ? connection_->channel.fd() : -1, POLLRDHUP,
                           0};
-      fds[kRequests] = {connected && connection_->requests.has_value()
-                            ? connection_->requests->fd()
-                            : -1,
-                        POLLIN, 0};
     }
-    const bool dials = !connected && !options_.path.empty();
-    const int wait = dials ? static_cast<int>(absl::ToInt64Milliseconds(
-                                 options_.reconnect_delay))
-                           : -1;
+    fds[kRequests] = {requests_.has_value() ? requests_->fd() : -1, POLLIN, 0};
+    int wait = -1;
+    if (!connected && CanReconnect()) {
+      const int64_t now = MonotonicNanoseconds();
+      if (attempt_ns == 0) {
+        attempt_ns = now + absl::ToInt64Nanoseconds(options_.reconnect_delay);
+      }
+      wait = static_cast<int>(std::clamp<int64_t>(
+          (attempt_ns - now + 999'999) / 1'000'000, 0, 60'000));
+    }
     const int ready = ::poll(fds.data(), fds.size(), wait);
     if (ready < 0 && errno != EINTR) return;
     if (ready < 0) continue;
@@ -59,14 +63,21 @@ void FrontEndDevice::Run() {
     }
     if (fds[kWake].revents != 0) wake_.Drain();
     if (fds[kError].revents != 0 && TakeShared(error_.fd())) NeedsReset();
-    if (fds[kRequests].revents != 0) ServeBackEndRequest();
+    // Of one that has gone, its end is nothing to complain of.
+    if (fds[kRequests].revents != 0 && fds[kConnection].revents == 0) {
+      ServeBackEndRequest();
+    }
     bool gone = fds[kConnection].revents != 0;
     {
       MutexLock lock(mu_);
       gone = gone || (connection_ != nullptr && connection_->failed);
     }
     if (gone) Disconnect();
-    if (dials && ready == 0) Reconnect();
+    // By the clock: whoever has an old call descriptor can ring it for ever.
+    if (attempt_ns != 0 && MonotonicNanoseconds() >= attempt_ns) {
+      Reconnect();
+      attempt_ns = 0;
+    }
   }
 }
 
@@ -81,7 +92,8 @@ void FrontEndDevice::NeedsReset() {
 }
 
 void FrontEndDevice::Disconnect() {
-  bool cannot_go_on = options_.path.empty();
+  requests_.reset();
+  bool cannot_go_on = !CanReconnect();
   {
     MutexLock lock(mu_);
     connection_.reset();
@@ -96,13 +108,14 @@ void FrontEndDevice::Disconnect() {
 }
 
 void FrontEndDevice::Reconnect() {
-  absl::StatusOr<UniqueFd> socket = Dial();
+  absl::StatusOr<UniqueFd> socket = NextSocket();
   if (!socket.ok()) return;  // Said when it went.
   absl::StatusOr<std::unique_ptr<Connection>> connection =
       Connect(*std::move(socket));
   if (!connection.ok()) {
     LogLine(LogSeverity::kWarning,
             absl::StrCat("no back-end: ", connection.status().message()));
+    requests_.reset();
     return;
   }
   const BackEndOffer offer = (*connection)->offer;
@@ -113,10 +126,10 @@ void FrontEndDevice::Reconnect() {
       LogLine(
           LogSeverity::kWarning,
           absl::StrCat("this back-end cannot take over: ", status.message()));
+      requests_.reset();
       return;
     }
     connection_ = *std::move(connection);
-    connection_->channel.SetTime(options_.patience);
     status = Restore();
     if (!status.ok()) {
       Use(status);
@@ -136,32 +149,34 @@ void FrontEndDevice::TakeConfig(const BackEndOffer& offer) {
   if (host_ != nullptr) host_->ConfigChanged();
 }
 
+// Whoever starts or stops a queue does not wait for the rest of a request that
+// is cut off.
 void FrontEndDevice::ServeBackEndRequest() {
+  const auto fail = [this](const absl::Status& status) {
+    MutexLock lock(mu_);
+    if (Usable()) Use(status);
+  };
+  const absl::StatusOr<Message> request =
+      requests_->Receive(stop_, options_.patience);
+  if (!request.ok()) return fail(request.status());
+  const bool known = request->request ==
+                         static_cast<uint32_t>(BackEndRequest::kConfigChange) &&
+                     request->size == 0 && request->fds.empty();
   BackEndOffer offer;
-  {
+  if (known) {
     MutexLock lock(mu_);
     if (!Usable()) return;
-    const absl::StatusOr<Message> request =
-        connection_->requests->Receive(stop_, options_.patience);
-    if (!request.ok()) {
-      Use(request.status());
-      return;
-    }
-    const bool known = request->request == static_cast<uint32_t>(
-                                               BackEndRequest::kConfigChange) &&
-                       request->size == 0 && request->fds.empty();
-    if (known) {
-      absl::StatusOr<std::vector<uint8_t>> config =
-          GetConfig(connection_->channel, type_->config_bytes());
-      Use(config.status());
-      offer = connection_->offer;
-      offer.config = config.ok() ? *std::move(config) : std::vector<uint8_t>();
-    }
-    if (request->need_reply()) {
-      const Message reply =
-          MakeMessage(request->request, kFlagReply, uint64_t{known ? 0u : 1u});
-      Use(connection_->requests->Send(reply, stop_, options_.patience));
-    }
+    absl::StatusOr<std::vector<uint8_t>> config =
+        GetConfig(connection_->channel, type_->config_bytes());
+    Use(config.status());
+    offer = connection_->offer;
+    offer.config = config.ok() ? *std::move(config) : std::vector<uint8_t>();
+  }
+  if (request->need_reply()) {
+    const Message reply =
+        MakeMessage(request->request, kFlagReply, uint64_t{known ? 0u : 1u});
+    const absl::Status sent = requests_->Send(reply, stop_, options_.patience);
+    if (!sent.ok()) fail(sent);
   }
   if (!offer.config.empty()) TakeConfig(offer);
 }

@@ -43,6 +43,10 @@ class FrontEndMemory {
  public:
   // Of VHOST_USER_GET_MAX_MEM_SLOTS.
   static constexpr size_t kMaxRegions = 509;
+  // Of memory::GuardedMapping at a time: a table is mapped while the one of
+  // before still is.
+  static constexpr size_t kMaxMappings = kMaxRegions + kMaxTableRegions;
+  static_assert(kMaxMappings <= memory::GuardedMapping::kShare);
   // Of all regions together. A file need not have what it says that it has, and
   // the addresses of the process are those of all its devices.
   static constexpr uint64_t kMaxBytes = uint64_t{4} << 40;

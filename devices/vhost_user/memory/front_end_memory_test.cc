@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -295,6 +296,22 @@ TEST_F(FrontEndMemoryTest, FileThatIsCutOffCostsItsOwnDeviceAlone) {
     ASSERT_EQ(::pread(other_fd.get(), &read, 1, static_cast<off_t>(i * kPage)),
               1);
     EXPECT_EQ(read, 7);
+  }
+}
+
+// More devices than one table of 4096 was enough for, with front-ends that
+// share all they can.
+TEST(FrontEndMemoryShareTest, FrontEndsTakeNoMappingsFromEachOther) {
+  const EventFd lost = EventFd::Create().value();
+  const UniqueFd file = Memfd(kPage);
+  std::vector<std::unique_ptr<FrontEndMemory>> devices;
+  for (int device = 0; device < 12; ++device) {
+    devices.push_back(std::make_unique<FrontEndMemory>(lost));
+    for (uint64_t i = 0; i < FrontEndMemory::kMaxRegions; ++i) {
+      const absl::Status added =
+          devices.back()->Add(Region(i * kPage, i * kPage), file);
+      ASSERT_TRUE(added.ok()) << device << " " << i << " " << added;
+    }
   }
 }
 
