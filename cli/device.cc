@@ -101,7 +101,8 @@ constexpr absl::string_view kExitCodes =
     "Exit codes:\n"
     "  0    ended: by SIGTERM, SIGINT or SIGHUP, or the connection that was\n"
     "       given has ended\n"
-    "  1    the host refused something\n"
+    "  1    the host refused something; so also at the end, if a device lost\n"
+    "       its socket meanwhile, while others went on\n"
     "  2    a flag, the configuration or what it names is wrong\n";
 
 bool Contains(Arguments list, absl::string_view word) {
@@ -178,7 +179,9 @@ int Serve(const DevicesConfig& config, const DeviceFlags& flags,
   const auto end = (*devices)->Wait(signals->fd());
   if (end == StandaloneDevices::End::kStopRequested) signals->Take();
   (*devices)->Stop();
-  return static_cast<int>(ExitCode::kSuccess);
+  // It was said when it happened.
+  return static_cast<int>((*devices)->failure().ok() ? ExitCode::kSuccess
+                                                     : ExitCode::kHostError);
 }
 
 int ServeFile(const DeviceFlags& flags) {

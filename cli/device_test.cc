@@ -44,6 +44,7 @@ using virtio::ListenAt;
 using virtio::SocketDirectory;
 
 constexpr int kSuccess = 0;
+constexpr int kHostError = 1;
 constexpr int kUsage = 2;
 
 // A number that nothing else has in the program that is started.
@@ -245,17 +246,59 @@ TEST_F(DeviceTest, EndOfAPassedConnectionIsTheEnd) {
   EXPECT_EQ(process->Wait().exit_code, kSuccess);
 }
 
-TEST_F(DeviceTest, FrontEndThatListensIsConnectedToAgain) {
-  const std::string path = directory_.Path("q");
+TEST_F(DeviceTest, SocketThatIsGoneIsAnError) {
+  const std::string path = directory_.Path("s");
   const UniqueFd listener = ListenAt(path, SOCK_STREAM, 1);
-  const auto process = Start({"net", "--backend=null", "--connect", path});
-  for (int i = 0; i < 2; ++i) {
-    UniqueFd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    ASSERT_TRUE(fd.valid());
-    FrontEnd front_end(std::move(fd));
+  const auto process =
+      Start({"rng", "-q", "--fd", absl::StrCat(kPassedFd)}, listener.get());
+  {
+    FrontEnd front_end(ConnectTo(path, SOCK_STREAM));
     ExpectServed(front_end);
   }
-  ExpectEndsWell(*process, SIGTERM);
+  ASSERT_EQ(::shutdown(listener.get(), SHUT_RDWR), 0);
+  const ProcessResult result = process->Wait();
+  EXPECT_EQ(result.exit_code, kHostError);
+  EXPECT_TRUE(absl::StrContains(result.err, absl::StrCat("\"", path, "\": ")))
+      << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+      << result.err;
+}
+
+// The others are not taken from their guests for that; who looks at the exit
+// code in the end learns of it all the same.
+TEST_F(DeviceTest, SocketThatIsGoneIsAnErrorInTheEndWhereOthersGoOn) {
+  const std::string file = directory_.Path("d.textproto");
+  std::ofstream(file) << absl::StrCat("device { fd: ", kPassedFd,
+                                      " rng {} }\ndevice { socket: \"",
+                                      directory_.Path("b"), "\" rng {} }");
+  const UniqueFd listener = ListenAt(directory_.Path("a"), SOCK_STREAM, 1);
+  const auto process = Start({"--config", file}, listener.get());
+  {
+    FrontEnd front_end(ConnectTo(directory_.Path("a"), SOCK_STREAM));
+    ExpectServed(front_end);
+  }
+  ASSERT_EQ(::shutdown(listener.get(), SHUT_RDWR), 0);
+  ASSERT_TRUE(process->Await(directory_.Path("a")));
+  FrontEnd other(ConnectTo(directory_.Path("b"), SOCK_STREAM));
+  ExpectServed(other);
+  process->Kill(SIGTERM);
+  EXPECT_EQ(process->Wait().exit_code, kHostError);
+}
+
+TEST_F(DeviceTest, FrontEndThatListensIsConnectedToAgain) {
+  const std::string paths[] = {
+      directory_.Path("q"), absl::StrCat("@annulus-device-test.", ::getpid())};
+  for (const std::string& path : paths) {
+    const UniqueFd listener = ListenAt(path, SOCK_STREAM, 1);
+    const auto process = Start({"net", "--backend=null", "--connect", path});
+    for (int i = 0; i < 2; ++i) {
+      UniqueFd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      ASSERT_TRUE(fd.valid());
+      FrontEnd front_end(std::move(fd));
+      ExpectServed(front_end);
+    }
+    ExpectEndsWell(*process, SIGTERM);
+  }
 }
 
 TEST_F(DeviceTest, SeveralDevicesOfOneFile) {

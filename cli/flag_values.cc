@@ -1,6 +1,5 @@
 #include "cli/flag_values.h"
 
-#include <iterator>
 #include <optional>
 #include <string>
 
@@ -51,20 +50,6 @@ constexpr VirtioFeature kVirtioFeatures[] = {
     {"notification_data", &VirtioConfig::notification_data},
 };
 
-// "a=, b= or c=".
-std::string FeatureNames() {
-  std::string names;
-  for (const VirtioFeature& feature : kVirtioFeatures) {
-    const bool last = &feature == std::end(kVirtioFeatures) - 1;
-    absl::StrAppend(&names,
-                    names.empty() ? ""
-                    : last        ? " or "
-                                  : ", ",
-                    feature.name, "=");
-  }
-  return names;
-}
-
 }  // namespace
 
 absl::Status NotA(absl::string_view text, absl::string_view what) {
@@ -102,6 +87,12 @@ absl::StatusOr<uint64_t> ParseSize(absl::string_view text) {
   return *bytes;
 }
 
+absl::Status ParseSwitch(absl::string_view text, bool& on) {
+  if (text != "on" && text != "off") return NotA(text, "on or off");
+  on = text == "on";
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<uint32_t>> ParseCpuList(absl::string_view text) {
   constexpr size_t kMaxCpus = 1024;
   std::vector<uint32_t> cpus;
@@ -129,29 +120,6 @@ absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text) {
     return NotA(text, "stdio, null or file:PATH");
   }
   return console;
-}
-
-absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text) {
-  VirtioConfig virtio;
-  const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
-  if (parts[0] == "pci") {
-    virtio.transport = TransportKind::kPci;
-  } else if (parts[0] == "mmio") {
-    virtio.transport = TransportKind::kMmio;
-  } else {
-    return NotA(parts[0], "pci or mmio");
-  }
-  for (size_t i = 1; i < parts.size(); ++i) {
-    const std::pair<absl::string_view, absl::string_view> option =
-        absl::StrSplit(parts[i], absl::MaxSplits('=', 1));
-    bool* const feature = VirtioFeatureNamed(option.first, virtio);
-    if (feature == nullptr ||
-        (option.second != "on" && option.second != "off")) {
-      return NotA(parts[i], absl::StrCat(FeatureNames(), " with on or off"));
-    }
-    *feature = option.second == "on";
-  }
-  return virtio;
 }
 
 bool* VirtioFeatureNamed(absl::string_view name, VirtioConfig& virtio) {

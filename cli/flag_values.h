@@ -24,16 +24,14 @@ absl::StatusOr<uint64_t> ParseNumber(absl::string_view text);
 // of 1024, upper or lower case.
 absl::StatusOr<uint64_t> ParseSize(absl::string_view text);
 
+// "on" or "off".
+absl::Status ParseSwitch(absl::string_view text, bool& on);
+
 // "0,1,5". At most 1024 entries.
 absl::StatusOr<std::vector<uint32_t>> ParseCpuList(absl::string_view text);
 
 // "stdio", "null" or "file:PATH".
 absl::StatusOr<ConsoleConfig> ParseConsole(absl::string_view text);
-
-// "pci" or "mmio", then any of ",packed=off", ",event_idx=off",
-// ",indirect_desc=off", ",in_order=off", ",ring_reset=off",
-// ",notification_data=off" (or "=on").
-absl::StatusOr<VirtioConfig> ParseVirtio(absl::string_view text);
 
 // The switch of `virtio` that is called so there; null if there is none.
 bool* VirtioFeatureNamed(absl::string_view name, VirtioConfig& virtio);

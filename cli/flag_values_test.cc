@@ -63,34 +63,14 @@ TEST(FlagValuesTest, ConsoleIsOneOfThree) {
   }
 }
 
-TEST(FlagValuesTest, VirtioIsATransportAndFeatures) {
-  const VirtioConfig pci = ParseVirtio("pci").value();
-  EXPECT_EQ(pci.transport, TransportKind::kPci);
-  EXPECT_TRUE(pci.packed && pci.event_idx && pci.indirect_desc &&
-              pci.in_order && pci.ring_reset && pci.notification_data);
-  const VirtioConfig mmio =
-      ParseVirtio("mmio,packed=off,event_idx=off,indirect_desc=on").value();
-  EXPECT_EQ(mmio.transport, TransportKind::kMmio);
-  EXPECT_FALSE(mmio.packed);
-  EXPECT_FALSE(mmio.event_idx);
-  EXPECT_TRUE(mmio.indirect_desc);
-  // Each name is that of one feature.
-  for (const char* name : {"packed", "event_idx", "indirect_desc", "in_order",
-                           "ring_reset", "notification_data"}) {
-    const VirtioConfig one =
-        ParseVirtio(absl::StrCat("pci,", name, "=off")).value();
-    EXPECT_EQ(one.packed + one.event_idx + one.indirect_desc + one.in_order +
-                  one.ring_reset + one.notification_data,
-              5)
-        << name;
-  }
-  EXPECT_FALSE(ParseVirtio("pci,in_order=off").value().in_order);
-  EXPECT_FALSE(ParseVirtio("pci,ring_reset=off").value().ring_reset);
-  EXPECT_FALSE(
-      ParseVirtio("pci,notification_data=off").value().notification_data);
-  for (const char* text : {"", "isa", "pci,", "pci,packed", "pci,packed=",
-                           "pci,packed=no", "pci,x=off", "packed=off"}) {
-    EXPECT_FALSE(ParseVirtio(text).ok()) << text;
+TEST(FlagValuesTest, SwitchIsOnOrOff) {
+  bool on = false;
+  EXPECT_TRUE(ParseSwitch("on", on).ok());
+  EXPECT_TRUE(on);
+  EXPECT_TRUE(ParseSwitch("off", on).ok());
+  EXPECT_FALSE(on);
+  for (const char* text : {"", "ON", "true", "1", "on "}) {
+    EXPECT_FALSE(ParseSwitch(text, on).ok()) << text;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/status_macros.h"
+#include "cli/device_options.h"
 #include "cli/flag_values.h"
-#include "cli/nearest_name.h"
 #include "cli/workers_flag.h"
 #include "devices/virtio/net/net_feature_names.h"
 
@@ -25,8 +26,13 @@ const absl::string_view kNetHelp =
     "  fd=N[:N...]    inherited descriptors of a tap or macvtap\n"
     "  passt=SOCKET   a running passt: needs no privileges\n"
     "  switch=NAME    cards of the same name, of this process, meet\n"
-    "  vhost-user=SOCKET\n"
-    "                 another process serves the card (of a VM)\n"
+    "  vhost-user=SOCKET, vhost-user=SOCKET,listen, vhost-user-fd=N\n"
+    "                 another process serves the card (of a VM), such as\n"
+    "                 annulus device net --socket SOCKET; with listen this\n"
+    "                 one makes SOCKET, waits a minute for the other, which\n"
+    "                 connects (annulus device net --connect SOCKET), and\n"
+    "                 takes the next one after it; N is inherited, and\n"
+    "                 listens or is connected: docs/vhost_user.md\n"
     "  loopback       frames come back\n"
     "  null           they are dropped; with generate=BYTES as many of that\n"
     "                 size come as the guest takes\n"
@@ -62,55 +68,19 @@ namespace {
 
 using Backend = NetConfig::Backend;
 
-bool IsSwitch(absl::string_view value) {
-  return value == "on" || value == "off";
-}
-
-// For absl::StatusOr values: assigns or returns the reason.
-template <typename Value, typename Target>
-absl::Status Assign(const absl::StatusOr<Value>& value, Target& target) {
-  if (!value.ok()) return value.status();
-  target = static_cast<Target>(*value);
-  return absl::OkStatus();
-}
-
-struct Option {
-  absl::string_view name;
-  absl::Status (*set)(absl::string_view value, NetConfig& net);
-};
-
-template <uint32_t NetConfig::*field>
-absl::Status SetCount(absl::string_view value, NetConfig& net) {
-  return Assign(ParseCount(value), net.*field);
-}
-
-template <std::string NetConfig::*field>
-absl::Status SetText(absl::string_view value, NetConfig& net) {
-  if (value.empty()) return NotA(value, "a value");
-  net.*field = std::string(value);
-  return absl::OkStatus();
-}
-
+// Of what may pass in a direction.
 template <RateLimitConfig NetConfig::*limit, uint64_t RateLimitConfig::*field>
 absl::Status SetBytes(absl::string_view value, NetConfig& net) {
-  return Assign(ParseSize(value), net.*limit.*field);
+  return SetSize<field>(value, net.*limit);
 }
 
 template <RateLimitConfig NetConfig::*limit, uint64_t RateLimitConfig::*field>
 absl::Status SetFrames(absl::string_view value, NetConfig& net) {
-  return Assign(ParseNumber(value), net.*limit.*field);
-}
-
-absl::Status SetCreate(absl::string_view value, NetConfig& net) {
-  if (!IsSwitch(value)) return NotA(value, "on or off");
-  net.create_tap = value == "on";
-  return absl::OkStatus();
+  return SetNumber<field>(value, net.*limit);
 }
 
 absl::Status SetHeaderSplit(absl::string_view value, NetConfig& net) {
-  if (!IsSwitch(value)) return NotA(value, "on or off");
-  net.header_split.enabled = value == "on";
-  return absl::OkStatus();
+  return ParseSwitch(value, net.header_split.enabled);
 }
 
 // By the letters that the methods are known by.
@@ -129,8 +99,8 @@ absl::Status SetMethods(absl::string_view value, NetConfig& net) {
   return absl::OkStatus();
 }
 
-constexpr Option kOptions[] = {
-    {"create", &SetCreate},
+constexpr DeviceOption<NetConfig> kOptions[] = {
+    {"create", &SetSwitch<&NetConfig::create_tap>},
     {"mac", &SetText<&NetConfig::mac>},
     {"mtu", &SetCount<&NetConfig::mtu>},
     {"queues", &SetCount<&NetConfig::queue_pairs>},
@@ -161,26 +131,40 @@ constexpr Option kOptions[] = {
      &SetFrames<&NetConfig::transmit_limit, &RateLimitConfig::burst_frames>},
 };
 
-absl::Status ParseFds(absl::string_view value, NetConfig& net) {
+absl::Status SetFds(absl::string_view value, NetConfig& net) {
   for (const absl::string_view item : absl::StrSplit(value, ':')) {
-    uint32_t fd = 0;
-    if (!Assign(ParseCount(item), fd).ok()) {
-      return NotA(value, "a list of descriptors like 7:8");
-    }
-    net.tap_fds.push_back(fd);
+    const absl::StatusOr<uint32_t> fd = ParseCount(item);
+    if (!fd.ok()) return NotA(value, "a list of descriptors like 7:8");
+    net.tap_fds.push_back(*fd);
   }
   return absl::OkStatus();
 }
 
+// What is on the other end of the cable: exactly one of these is given.
+struct BackendOption {
+  absl::string_view name;
+  Backend backend;
+  bool takes_value;
+  // Null: there is nothing to set, or it is a common option.
+  absl::Status (*set)(absl::string_view value, NetConfig& net);
+};
+
+constexpr BackendOption kBackends[] = {
+    {"tap", Backend::kTap, true, &SetText<&NetConfig::tap>},
+    {"fd", Backend::kTap, true, &SetFds},
+    {"passt", Backend::kPasst, true, &SetText<&NetConfig::passt>},
+    {"switch", Backend::kSwitch, true, &SetText<&NetConfig::switch_name>},
+    {"vhost-user", Backend::kVhostUser, true, nullptr},
+    {"vhost-user-fd", Backend::kVhostUser, true, nullptr},
+    {"loopback", Backend::kLoopback, false, nullptr},
+    {"null", Backend::kNull, false, nullptr},
+};
+
 class NetParser {
  public:
   absl::StatusOr<NetConfig> Parse(absl::string_view text) && {
-    for (const absl::string_view part : absl::StrSplit(text, ',')) {
-      const std::pair<absl::string_view, absl::string_view> option =
-          absl::StrSplit(part, absl::MaxSplits('=', 1));
-      const bool has_value = option.first.size() < part.size();
-      ANNULUS_RETURN_IF_ERROR(has_value ? Set(option.first, option.second, part)
-                                        : SetWord(part));
+    for (const OptionPart& part : SplitOptions(text)) {
+      ANNULUS_RETURN_IF_ERROR(Set(part));
     }
     if (backend_.empty()) {
       return absl::InvalidArgumentError(
@@ -191,6 +175,7 @@ class NetParser {
       return absl::InvalidArgumentError(
           "header-split-methods: of no effect without header-split=on");
     }
+    ANNULUS_RETURN_IF_ERROR(CheckCommonOptions(net_.vhost_user));
     // One each is all that makes sense; queues= may say so, too.
     if (!net_.tap_fds.empty() && !queues_given_) {
       net_.queue_pairs = static_cast<uint32_t>(net_.tap_fds.size());
@@ -199,111 +184,70 @@ class NetParser {
   }
 
  private:
-  absl::Status SetWord(absl::string_view word) {
-    if (word == "loopback") return SetBackend(word, Backend::kLoopback);
-    if (word == "null") return SetBackend(word, Backend::kNull);
-    if (word == "pci" || word == "mmio") {
-      net_.virtio.transport =
-          word == "pci" ? TransportKind::kPci : TransportKind::kMmio;
-      return absl::OkStatus();
-    }
-    return Unknown(word, word);
-  }
-
-  absl::Status Set(absl::string_view name, absl::string_view value,
-                   absl::string_view part) {
-    if (name == "tap") {
-      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kTap));
-      return Named(name, SetText<&NetConfig::tap>(value, net_));
-    }
-    if (name == "fd") {
-      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kTap));
-      return Named(name, ParseFds(value, net_));
-    }
-    if (name == "passt") {
-      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kPasst));
-      return Named(name, SetText<&NetConfig::passt>(value, net_));
-    }
-    if (name == "vhost-user") {
-      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kVhostUser));
-      return Named(name, SetText<&NetConfig::vhost_user>(value, net_));
-    }
-    if (name == "switch") {
-      ANNULUS_RETURN_IF_ERROR(SetBackend(part, Backend::kSwitch));
-      return Named(name, SetText<&NetConfig::switch_name>(value, net_));
+  absl::Status Set(const OptionPart& part) {
+    std::optional<absl::Status> status = SetBackend(part);
+    if (!status.has_value()) {
+      status = SetCommonOption(part, net_.virtio, net_.vhost_user);
     }
     // Before the options: "mac" and "mtu" are both.
-    if (IsSwitch(value) && SetFeature(name, value == "on")) {
-      return absl::OkStatus();
+    if (!status.has_value()) status = SetFeature(part);
+    if (!status.has_value()) {
+      if (part.name == "queues") queues_given_ = true;
+      if (part.name == "header-split-methods") methods_given_ = true;
+      status = SetTableOption<NetConfig>(part, kOptions, net_);
     }
-    for (const Option& option : kOptions) {
-      if (option.name != name) continue;
-      if (name == "queues") queues_given_ = true;
-      if (name == "header-split-methods") methods_given_ = true;
-      return Named(name, option.set(value, net_));
+    if (status.has_value()) return *std::move(status);
+    if (part.has_value && virtio::FindNetFeature(part.name) != nullptr) {
+      return Named(part.name, NotA(part.value, "on or off"));
     }
-    if (IsFeature(name)) return Named(name, NotA(value, "on or off"));
-    return Unknown(name, part);
+    return UnknownOption(part, Names());
   }
 
-  static absl::Status Named(absl::string_view name,
-                            const absl::Status& status) {
-    if (status.ok()) return status;
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": ", status.message()));
+  // These three: nullopt if it is none.
+  std::optional<absl::Status> SetBackend(const OptionPart& part) {
+    for (const BackendOption& option : kBackends) {
+      if (option.name != part.name || option.takes_value != part.has_value) {
+        continue;
+      }
+      if (!backend_.empty()) {
+        return NotA(part.text,
+                    absl::StrCat("possible: the backend is ", backend_));
+      }
+      net_.backend = option.backend;
+      backend_ = option.name;
+      if (option.set != nullptr) {
+        return Named(part.name, option.set(part.value, net_));
+      }
+      if (!option.takes_value) return absl::OkStatus();
+      return SetCommonOption(part, net_.virtio, net_.vhost_user);
+    }
+    return std::nullopt;
   }
 
-  // `part` is quoted if there is another.
-  absl::Status SetBackend(absl::string_view part, Backend backend) {
-    if (!backend_.empty()) {
-      return NotA(part, absl::StrCat("possible: the backend is ", backend_));
+  std::optional<absl::Status> SetFeature(const OptionPart& part) {
+    const virtio::NetFeature* const feature = virtio::FindNetFeature(part.name);
+    bool on = false;
+    if (feature == nullptr || !ParseSwitch(part.value, on).ok()) {
+      return std::nullopt;
     }
-    net_.backend = backend;
-    // The name is enough, and is ours.
-    backend_ = std::string(part.substr(0, part.find('=')));
+    std::vector<std::string>& disabled = net_.disabled_features;
+    disabled.erase(std::remove(disabled.begin(), disabled.end(), part.name),
+                   disabled.end());
+    if (!on) disabled.emplace_back(feature->name);
     return absl::OkStatus();
   }
 
-  bool IsFeature(absl::string_view name) {
-    return virtio::FindNetFeature(name) != nullptr ||
-           VirtioFeatureNamed(name, net_.virtio) != nullptr;
-  }
-
-  // False if there is none of that name.
-  bool SetFeature(absl::string_view name, bool on) {
-    if (bool* const field = VirtioFeatureNamed(name, net_.virtio)) {
-      *field = on;
-      return true;
-    }
-    const virtio::NetFeature* const feature = virtio::FindNetFeature(name);
-    if (feature == nullptr) return false;
-    std::vector<std::string>& disabled = net_.disabled_features;
-    disabled.erase(std::remove(disabled.begin(), disabled.end(), name),
-                   disabled.end());
-    if (!on) disabled.emplace_back(feature->name);
-    return true;
-  }
-
-  static absl::Status Unknown(absl::string_view name, absl::string_view part) {
-    std::vector<absl::string_view> names = VirtioFeatureNames();
-    names.insert(names.end(), {"tap", "fd", "passt", "switch", "vhost-user",
-                               "loopback", "null", "pci", "mmio"});
-    for (const Option& option : kOptions) names.push_back(option.name);
+  static std::vector<absl::string_view> Names() {
+    std::vector<absl::string_view> names = OptionNames<NetConfig>(kOptions);
+    for (const BackendOption& option : kBackends) names.push_back(option.name);
     for (const virtio::NetFeature& feature : virtio::NetFeatures()) {
       names.push_back(feature.name);
     }
-    if (name == part && std::count(names.begin(), names.end(), name) != 0) {
-      return NotA(part, absl::StrCat("all: it takes a value, ", part, "=..."));
-    }
-    const auto nearest = NearestName(name, names);
-    return NotA(part,
-                nearest.has_value()
-                    ? absl::StrCat("an option; did you mean ", *nearest, "?")
-                    : "an option, see annulus run --help");
+    return names;
   }
 
   NetConfig net_;
-  std::string backend_;  // Empty: none yet.
+  absl::string_view backend_;  // Its option; empty: none yet.
   bool queues_given_ = false;
   bool methods_given_ = false;
 };

@@ -41,7 +41,11 @@ TEST(NetFlagTest, EachBackendHasItsForm) {
   EXPECT_FALSE(Parsed("tap=tap0").create_tap);
   EXPECT_TRUE(Parsed("tap=tap0,create=on").create_tap);
   EXPECT_EQ(Parsed("vhost-user=/run/n.sock").backend, Backend::kVhostUser);
-  EXPECT_EQ(Parsed("vhost-user=/run/n.sock").vhost_user, "/run/n.sock");
+  EXPECT_EQ(Parsed("vhost-user=/run/n.sock").vhost_user.socket, "/run/n.sock");
+  EXPECT_FALSE(Parsed("vhost-user=/run/n.sock").vhost_user.listen);
+  EXPECT_TRUE(Parsed("vhost-user=/run/n.sock,listen").vhost_user.listen);
+  EXPECT_EQ(Parsed("vhost-user-fd=7").backend, Backend::kVhostUser);
+  EXPECT_EQ(Parsed("vhost-user-fd=7").vhost_user.fd, 7u);
   EXPECT_EQ(Parsed("passt=/a=b").backend, Backend::kPasst);
   EXPECT_EQ(Parsed("passt=/a=b").passt, "/a=b");
   EXPECT_EQ(Parsed("loopback").backend, Backend::kLoopback);
@@ -157,6 +161,10 @@ TEST(NetFlagTest, OneBackendIsNeededAndNoMore) {
             "\"passt=/p\" is not possible: the backend is tap");
   EXPECT_EQ(ErrorOf("loopback,null"),
             "\"null\" is not possible: the backend is loopback");
+  EXPECT_EQ(ErrorOf("vhost-user=/s,vhost-user-fd=7"),
+            "\"vhost-user-fd=7\" is not possible: the backend is vhost-user");
+  EXPECT_EQ(ErrorOf("tap=a,listen"),
+            "listen: of no effect without vhost-user=SOCKET");
   EXPECT_EQ(ErrorOf("tap=a,fd=7"),
             "\"fd=7\" is not possible: the backend is tap");
 }

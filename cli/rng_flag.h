@@ -7,12 +7,15 @@
 
 namespace annulus::cli {
 
-// For help: what --rng takes.
+// What --rng is followed by in help.
+inline constexpr absl::string_view kRngValueName = "OPTION[,...]";
+
+// Explains it, naming every option.
 extern const absl::string_view kRngHelp;
 
-// The value of --rng: as ParseVirtio(), and any of ",poll=always",
-// ",poll_us=5",
-// ",cpus=0:1". Errors: a reason without the flag's name.
+// An entropy device from "pci,packed=off,poll=always,cpus=0:1": options in any
+// order; of two that say the same the last counts. What is out of range is
+// ValidateVmConfig()'s to say. Errors are a reason without the flag's name.
 absl::StatusOr<RngConfig> ParseRng(absl::string_view text);
 
 }  // namespace annulus::cli

@@ -29,7 +29,8 @@ RunError ExplainRunError(const absl::Status& status, const VmConfig& config) {
     return {line, ExitCode::kUsage};
   }
   // Files and interfaces that could not be opened come with their field.
-  for (const absl::string_view field : {"boot.", "console.", "net[", "vsock"}) {
+  for (const absl::string_view field :
+       {"boot.", "console.", "rng[", "net[", "vsock"}) {
     if (absl::StartsWith(reason, field)) {
       return {std::string(reason), ExitCode::kUsage};
     }

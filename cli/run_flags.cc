@@ -59,7 +59,7 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
   flags.AddValue("console", "WHERE",
                  "The guest's serial port: stdio (default), null, file:PATH.",
                  Parsed(values.console, &ParseConsole));
-  flags.AddValue("rng", "pci|mmio[,...]", kRngHelp,
+  flags.AddValue("rng", kRngValueName, kRngHelp,
                  [&values](absl::string_view value) {
                    absl::StatusOr<RngConfig> rng = ParseRng(value);
                    if (!rng.ok()) return rng.status();

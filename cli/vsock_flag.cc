@@ -1,6 +1,5 @@
 #include "cli/vsock_flag.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -10,8 +9,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "cli/device_options.h"
 #include "cli/flag_values.h"
-#include "cli/nearest_name.h"
 #include "cli/workers_flag.h"
 
 namespace annulus::cli {
@@ -29,6 +28,10 @@ const absl::string_view kVsockHelp =
     "                 SOCKET is a path, fd=N for one that is inherited,\n"
     "                 or seqpacket:SOCKET\n"
     "  switch=DIR     reach the guests that are given the same one\n"
+    "  vhost-user=SOCKET, vhost-user-fd=N, listen\n"
+    "                 another process serves the device (of a VM), as of\n"
+    "                 --net. Here are cid=, for one that does not say it,\n"
+    "                 queue_size= and what is not to be offered\n"
     "  pci, mmio      the transport. Default: pci\n"
     "  buf_alloc=SIZE what the guest may send ahead. Default: 256K\n"
     "  max_connections=N\n"
@@ -56,40 +59,6 @@ namespace {
 
 using Direction = VsockPortConfig::Direction;
 using Type = VsockPortConfig::Type;
-
-template <uint32_t VsockConfig::*field>
-absl::Status SetCount(absl::string_view value, VsockConfig& vsock) {
-  ANNULUS_ASSIGN_OR_RETURN(vsock.*field, ParseCount(value));
-  return absl::OkStatus();
-}
-
-template <std::string VsockConfig::*field>
-absl::Status SetText(absl::string_view value, VsockConfig& vsock) {
-  if (value.empty()) return NotA(value, "a value");
-  vsock.*field = std::string(value);
-  return absl::OkStatus();
-}
-
-absl::Status Switch(absl::string_view value, bool& target) {
-  if (value != "on" && value != "off") return NotA(value, "on or off");
-  target = value == "on";
-  return absl::OkStatus();
-}
-
-template <bool VsockConfig::*field>
-absl::Status SetSwitch(absl::string_view value, VsockConfig& vsock) {
-  return Switch(value, vsock.*field);
-}
-
-absl::Status SetCid(absl::string_view value, VsockConfig& vsock) {
-  ANNULUS_ASSIGN_OR_RETURN(vsock.cid, ParseNumber(value));
-  return absl::OkStatus();
-}
-
-absl::Status SetBufAlloc(absl::string_view value, VsockConfig& vsock) {
-  ANNULUS_ASSIGN_OR_RETURN(vsock.buf_alloc, ParseSize(value));
-  return absl::OkStatus();
-}
 
 absl::Status NotAPort(absl::string_view value) {
   return NotA(value, "like to-guest:PORT:SOCKET or to-host:PORT:SOCKET");
@@ -121,18 +90,13 @@ absl::Status AddPort(absl::string_view value, VsockConfig& vsock) {
   return absl::OkStatus();
 }
 
-struct Option {
-  absl::string_view name;
-  absl::Status (*set)(absl::string_view value, VsockConfig& vsock);
-};
-
-constexpr Option kOptions[] = {
-    {"cid", &SetCid},
+constexpr DeviceOption<VsockConfig> kOptions[] = {
+    {"cid", &SetNumber<&VsockConfig::cid>},
     {"socket", &SetText<&VsockConfig::socket>},
     {"fd", &SetCount<&VsockConfig::socket_fd>},
     {"port-map", &AddPort},
     {"switch", &SetText<&VsockConfig::switch_directory>},
-    {"buf_alloc", &SetBufAlloc},
+    {"buf_alloc", &SetSize<&VsockConfig::buf_alloc>},
     {"max_connections", &SetCount<&VsockConfig::max_connections>},
     {"queue_size", &SetCount<&VsockConfig::queue_size>},
     {"connect_wait_ms", &SetCount<&VsockConfig::connect_wait_milliseconds>},
@@ -148,62 +112,14 @@ constexpr Option kOptions[] = {
     {"dgram_feature", &SetCount<&VsockConfig::dgram_feature>},
 };
 
-constexpr absl::string_view kTransports[] = {"pci", "mmio"};
-
-absl::Status Unknown(absl::string_view name, absl::string_view part) {
-  const std::vector<absl::string_view> names = VsockOptionNames();
-  if (name == part && std::count(names.begin(), names.end(), name) != 0) {
-    return NotA(part, absl::StrCat("all: it takes a value, ", part, "=..."));
-  }
-  const auto nearest = NearestName(name, names);
-  return NotA(part,
-              nearest.has_value()
-                  ? absl::StrCat("an option; did you mean ", *nearest, "?")
-                  : "an option, see annulus run --help");
-}
-
-absl::Status Set(absl::string_view name, absl::string_view value,
-                 absl::string_view part, VsockConfig& vsock) {
-  absl::Status status;
-  const auto* const option =
-      std::find_if(std::begin(kOptions), std::end(kOptions),
-                   [&](const Option& known) { return known.name == name; });
-  if (option != std::end(kOptions)) {
-    status = option->set(value, vsock);
-  } else if (bool* const feature = VirtioFeatureNamed(name, vsock.virtio)) {
-    status = Switch(value, *feature);
-  } else {
-    return Unknown(name, part);
-  }
-  if (status.ok()) return status;
-  return absl::InvalidArgumentError(absl::StrCat(name, ": ", status.message()));
-}
-
 }  // namespace
 
 absl::StatusOr<VsockConfig> ParseVsock(absl::string_view text) {
-  VsockConfig vsock;
-  for (const absl::string_view part : absl::StrSplit(text, ',')) {
-    if (part == "pci" || part == "mmio") {
-      vsock.virtio.transport =
-          part == "pci" ? TransportKind::kPci : TransportKind::kMmio;
-      continue;
-    }
-    const std::pair<absl::string_view, absl::string_view> option =
-        absl::StrSplit(part, absl::MaxSplits('=', 1));
-    const bool has_value = option.first.size() < part.size();
-    ANNULUS_RETURN_IF_ERROR(has_value
-                                ? Set(option.first, option.second, part, vsock)
-                                : Unknown(part, part));
-  }
-  return vsock;
+  return ParseOptions<VsockConfig>(text, kOptions);
 }
 
 std::vector<absl::string_view> VsockOptionNames() {
-  std::vector<absl::string_view> names = VirtioFeatureNames();
-  names.insert(names.end(), std::begin(kTransports), std::end(kTransports));
-  for (const Option& option : kOptions) names.push_back(option.name);
-  return names;
+  return OptionNames<VsockConfig>(kOptions);
 }
 
 }  // namespace annulus::cli

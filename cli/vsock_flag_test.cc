@@ -157,6 +157,17 @@ TEST(VsockFlagTest, MistakesAreNamed) {
             "port-map: \"x\" is not a number");
 }
 
+TEST(VsockFlagTest, AnotherProcessMayServeIt) {
+  const VsockConfig vsock = Parsed("vhost-user=/run/v.sock,listen,packed=off");
+  EXPECT_EQ(vsock.vhost_user.socket, "/run/v.sock");
+  EXPECT_TRUE(vsock.vhost_user.listen);
+  EXPECT_TRUE(Validate(vsock).ok()) << Validate(vsock);
+  EXPECT_EQ(Parsed("vhost-user-fd=7").vhost_user.fd, 7u);
+  EXPECT_EQ(Validate(Parsed("vhost-user=/v,socket=/s")).message(),
+            "vsock.socket: is given, but belongs to the process behind "
+            "vhost_user");
+}
+
 TEST(VsockFlagTest, HelpNamesEverything) {
   const std::string help =
       absl::StrCat(" ", absl::StrReplaceAll(kVsockHelp, {{"\n", " "}}), " ");

@@ -90,8 +90,9 @@ absl::StatusOr<NetResources> OpenNetResources(absl::string_view card,
       return resources;
     }
     case NetConfig::Backend::kVhostUser: {
-      ANNULUS_ASSIGN_OR_RETURN(resources.socket,
-                               ConnectTo(card, "vhost_user", net.vhost_user));
+      ANNULUS_ASSIGN_OR_RETURN(
+          resources.vhost_user,
+          OpenVhostUser(std::string(card), net.vhost_user));
       return resources;
     }
     case NetConfig::Backend::kSwitch: {

@@ -11,6 +11,7 @@
 #include "devices/virtio/net/switch/frame_switch.h"
 #include "vmm/config/vm_config.h"
 #include "vmm/frame_switches.h"
+#include "vmm/vhost_user_resources.h"
 
 namespace annulus {
 
@@ -21,7 +22,8 @@ struct NetResources {
   // Of NetConfig::Backend::kTap: a descriptor for each queue pair, of a tap
   // with a virtio_net_hdr before each frame, or of a macvtap.
   std::vector<UniqueFd> taps;
-  UniqueFd socket;  // Of kPasst and kVhostUser: connected.
+  UniqueFd socket;                // Of kPasst: connected.
+  VhostUserResources vhost_user;  // Of kVhostUser.
   // Of kSwitch: shared with the other cards that it connects.
   std::shared_ptr<virtio::FrameSwitch> frame_switch;
   UniqueFd pcap;  // An empty file; not valid: frames are not recorded.

@@ -90,6 +90,12 @@ absl::StatusOr<Resources> OpenResources(const VmConfig& config) {
                              OpenImage("boot.initrd", config.boot.initrd));
   }
   ANNULUS_ASSIGN_OR_RETURN(resources.kvm, OpenKvm());
+  for (size_t i = 0; i < config.rng.size(); ++i) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        VhostUserResources rng,
+        OpenVhostUser(absl::StrCat("rng[", i, "]"), config.rng[i].vhost_user));
+    resources.rng.push_back(std::move(rng));
+  }
   const auto card = [](size_t i) { return absl::StrCat("net[", i, "]"); };
   FrameSwitches switches;
   for (size_t i = 0; i < config.net.size(); ++i) {

@@ -9,6 +9,7 @@
 #include "base/unique_fd.h"
 #include "vmm/config/vm_config.h"
 #include "vmm/net_resources.h"
+#include "vmm/vhost_user_resources.h"
 #include "vmm/vsock_resources.h"
 
 namespace annulus {
@@ -27,6 +28,9 @@ struct Resources {
   UniqueFd initrd;       // Likewise; not valid: no initrd.
   UniqueFd console_in;   // Bytes for the guest's serial port; not valid: none.
   UniqueFd console_out;  // What the guest prints; not valid: dropped.
+  // One for each entropy device, in order; those that no other process serves
+  // need nothing, and where there are only such, may be left out.
+  std::vector<VhostUserResources> rng;
   std::vector<NetResources> net;  // One for each card, in order.
   std::optional<VsockResources>
       vsock;               // Of the socket device, if there is one.
@@ -35,7 +39,9 @@ struct Resources {
 
 // Opens /dev/kvm and the files that `config` names; console_in and console_out
 // are duplicates of standard input and output for ConsoleConfig::kStdio. For
-// embedders that are not sandboxed. Network cards get their interfaces, sockets
+// embedders that are not sandboxed. Devices that another process serves are
+// connected to it, or listen for it: Vmm::Create() waits for who does not come
+// by itself, for a minute. Network cards get their interfaces, sockets
 // and duplicates of descriptors; the socket device binds its sockets. Console
 // and pcap files are created, or truncated, once all the others are open.
 // REQUIRES: `config` is valid.

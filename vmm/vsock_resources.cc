@@ -82,6 +82,8 @@ absl::StatusOr<virtio::UnixSocketOptions> SocketOptions(
 }  // namespace
 
 absl::StatusOr<VsockResources> OpenVsockResources(const VsockConfig& vsock) {
+  ANNULUS_ASSIGN_OR_RETURN(VhostUserResources vhost_user,
+                           OpenVhostUser("vsock", vsock.vhost_user));
   ANNULUS_ASSIGN_OR_RETURN(virtio::UnixSocketOptions options,
                            SocketOptions(vsock));
   std::shared_ptr<virtio::VsockSwitch> vsock_switch;
@@ -94,7 +96,8 @@ absl::StatusOr<VsockResources> OpenVsockResources(const VsockConfig& vsock) {
   absl::StatusOr<virtio::UnixSockets> sockets =
       virtio::UnixSockets::Open(std::move(options));
   if (!sockets.ok()) return At("vsock", sockets.status());
-  return VsockResources{*std::move(sockets), std::move(vsock_switch)};
+  return VsockResources{*std::move(sockets), std::move(vsock_switch),
+                        std::move(vhost_user)};
 }
 
 }  // namespace annulus

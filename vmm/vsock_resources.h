@@ -7,6 +7,7 @@
 #include "devices/virtio/vsock/backend/unix_sockets.h"
 #include "devices/virtio/vsock/switch/vsock_switch.h"
 #include "vmm/config/vm_config.h"
+#include "vmm/vhost_user_resources.h"
 
 namespace annulus {
 
@@ -20,11 +21,13 @@ struct VsockResources {
   // Where other guests are. Null: nowhere. VMs of one process that are given
   // the same one reach each other without the kernel in between.
   std::shared_ptr<virtio::VsockSwitch> vsock_switch;
+  // Of a device that another process serves, which has none of the above.
+  VhostUserResources vhost_user;
 };
 
 // Binds the sockets, duplicates the descriptors and opens the directory that
-// `vsock` names. REQUIRES: it is valid.
-// Errors: what could not be opened and why; they begin with "vsock".
+// `vsock` names, or connects to the process that serves it. REQUIRES: it is
+// valid. Errors: what could not be opened and why; they begin with "vsock".
 absl::StatusOr<VsockResources> OpenVsockResources(const VsockConfig& vsock);
 
 }  // namespace annulus

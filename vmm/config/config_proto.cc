@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/checked_math.h"
 #include "base/status_macros.h"
+#include "vmm/config/vhost_user_config_proto.h"
 #include "vmm/config/virtio_config_proto.h"
 #include "vmm/config/vsock_config_proto.h"
 #include "vmm/config/workers_config_proto.h"
@@ -221,11 +222,13 @@ void WriteHeaderSplit(const HeaderSplitConfig& split,
 
 absl::Status ReadRng(const proto::RngConfig& message, RngConfig& rng) {
   ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), rng.virtio));
+  ReadVhostUser(message.vhost_user(), rng.vhost_user);
   return ReadWorkers(message, rng);
 }
 
 void WriteRng(const RngConfig& rng, proto::RngConfig& message) {
   WriteVirtio(rng.virtio, *message.mutable_virtio());
+  WriteVhostUser(rng.vhost_user, *message.mutable_vhost_user());
   WriteWorkers(rng, message);
 }
 
@@ -236,7 +239,7 @@ absl::Status ReadNet(const proto::NetConfig& message, NetConfig& net) {
   net.tap_fds.assign(message.tap_fds().begin(), message.tap_fds().end());
   if (message.has_create_tap()) net.create_tap = message.create_tap();
   if (message.has_passt()) net.passt = message.passt();
-  if (message.has_vhost_user()) net.vhost_user = message.vhost_user();
+  ReadVhostUser(message.vhost_user(), net.vhost_user);
   if (message.has_switch_name()) net.switch_name = message.switch_name();
   if (message.has_generate_bytes()) {
     net.generate_bytes = message.generate_bytes();
@@ -263,7 +266,7 @@ void WriteNet(const NetConfig& net, proto::NetConfig& message) {
   message.mutable_tap_fds()->Add(net.tap_fds.begin(), net.tap_fds.end());
   message.set_create_tap(net.create_tap);
   message.set_passt(net.passt);
-  message.set_vhost_user(net.vhost_user);
+  WriteVhostUser(net.vhost_user, *message.mutable_vhost_user());
   message.set_switch_name(net.switch_name);
   message.set_generate_bytes(net.generate_bytes);
   message.set_pcap(net.pcap);

@@ -157,8 +157,9 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [kernel, initrd, cmdline] = boot;
   [[maybe_unused]] const auto& [kind, path] = console;
   const RngConfig entropy;
-  [[maybe_unused]] const auto& [virtio, rng_poll, rng_poll_microseconds,
-                                rng_worker_cpus] = entropy;
+  [[maybe_unused]] const auto& [virtio, rng_vhost_user, rng_poll,
+                                rng_poll_microseconds, rng_worker_cpus] =
+      entropy;
   [[maybe_unused]] const auto& [transport, packed, event_idx, indirect_desc,
                                 in_order, ring_reset, notification_data] =
       virtio;
@@ -178,12 +179,15 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
                                 header_flag, split_class, header_queue_class] =
       header_split;
   const VsockConfig sockets;
-  [[maybe_unused]] const auto& [vsock_virtio, cid, socket, socket_fd, ports,
-                                switch_directory, buf_alloc, max_connections,
-                                vsock_queue_size, connect_wait, listen_wait,
-                                close_wait, vsock_poll, vsock_poll_microseconds,
-                                vsock_worker_cpus, seqpacket, mrg_rxbuf, dgram,
-                                mrg_rxbuf_feature, dgram_feature] = sockets;
+  [[maybe_unused]] const auto& [vhost_user_socket, vhost_user_fd, listen] =
+      vhost_user;
+  [[maybe_unused]] const auto& [vsock_virtio, vsock_vhost_user, cid, socket,
+                                socket_fd, ports, switch_directory, buf_alloc,
+                                max_connections, vsock_queue_size, connect_wait,
+                                listen_wait, close_wait, vsock_poll,
+                                vsock_poll_microseconds, vsock_worker_cpus,
+                                seqpacket, mrg_rxbuf, dgram, mrg_rxbuf_feature,
+                                dgram_feature] = sockets;
   const VsockPortConfig mapped;
   [[maybe_unused]] const auto& [port, direction, type, port_path, fd] = mapped;
 
@@ -195,12 +199,13 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::ConsoleConfig::descriptor()), 2);
-  EXPECT_EQ(fields(proto::RngConfig::descriptor()), 4);
+  EXPECT_EQ(fields(proto::RngConfig::descriptor()), 5);
   EXPECT_EQ(fields(proto::VirtioConfig::descriptor()), 7);
   EXPECT_EQ(fields(proto::NetConfig::descriptor()), 22);
+  EXPECT_EQ(fields(proto::VhostUserConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::HeaderSplitConfig::descriptor()), 12);
   EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
-  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 20);
+  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 21);
   EXPECT_EQ(fields(proto::VsockPortConfig::descriptor()), 5);
 }
 

@@ -256,6 +256,11 @@ rng {
   }
   poll: ADAPTIVE
   poll_microseconds: 32
+  vhost_user {
+    socket: ""
+    listen: false
+    fd: 0
+  }
 }
 debug_exit: false
 )");

@@ -1,6 +1,7 @@
 #include "vmm/config/validate_config.h"
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -9,6 +10,7 @@
 #include "base/status_macros.h"
 #include "vmm/config/field_checks.h"
 #include "vmm/config/validate_net_config.h"
+#include "vmm/config/validate_vhost_user_config.h"
 #include "vmm/config/validate_vsock_config.h"
 #include "vmm/config/validate_workers_config.h"
 
@@ -125,8 +127,9 @@ absl::Status ValidateRng(const std::vector<RngConfig>& rng) {
                             kMaxRngPerTransport));
   }
   for (size_t i = 0; i < rng.size(); ++i) {
-    ANNULUS_RETURN_IF_ERROR(
-        ValidateWorkers(absl::StrCat("rng[", i, "]"), rng[i]));
+    const std::string at = absl::StrCat("rng[", i, "]");
+    ANNULUS_RETURN_IF_ERROR(ValidateWorkers(at, rng[i]));
+    ANNULUS_RETURN_IF_ERROR(ValidateVhostUserRng(at, rng[i]));
   }
   return absl::OkStatus();
 }
@@ -159,8 +162,10 @@ absl::Status ValidateVmConfig(const VmConfig& config) {
   // First: it bounds how many cards there are to look at.
   ANNULUS_RETURN_IF_ERROR(ValidateMmio(config));
   ANNULUS_RETURN_IF_ERROR(ValidateNetConfigs(config.net));
-  return config.vsock.has_value() ? ValidateVsockConfig(*config.vsock)
-                                  : absl::OkStatus();
+  if (config.vsock.has_value()) {
+    ANNULUS_RETURN_IF_ERROR(ValidateVsockConfig(*config.vsock));
+  }
+  return ValidateUniqueVhostUser(config);
 }
 
 }  // namespace annulus

@@ -60,14 +60,16 @@ absl::Status ValidateEndpoint(const std::string& at,
                                : CheckSocket(at + ".socket", device.socket);
 }
 
+absl::Status NotExternal(const std::string& at) {
+  return WrongField(at + ".vhost_user",
+                    "is given, which is for a device of a VM");
+}
+
 absl::Status ValidateKind(const std::string& at, const DeviceConfig& device) {
   const VirtioConfig* virtio = nullptr;
   if (const auto* net = std::get_if<NetConfig>(&device.kind)) {
     ANNULUS_RETURN_IF_ERROR(ValidateNetConfig(at + ".net", *net));
-    if (net->backend == NetConfig::Backend::kVhostUser) {
-      return WrongField(at + ".net.backend",
-                        "is VHOST_USER, which is for the card of a VM");
-    }
+    if (net->vhost_user.given()) return NotExternal(at + ".net");
     virtio = &net->virtio;
   } else if (const auto* vsock = std::get_if<VsockConfig>(&device.kind)) {
     const absl::Status status = ValidateVsockConfig(*vsock);
@@ -75,9 +77,11 @@ absl::Status ValidateKind(const std::string& at, const DeviceConfig& device) {
       return absl::InvalidArgumentError(
           absl::StrCat(at, ".", status.message()));
     }
+    if (vsock->vhost_user.given()) return NotExternal(at + ".vsock");
     virtio = &vsock->virtio;
   } else if (const auto* rng = std::get_if<RngConfig>(&device.kind)) {
     ANNULUS_RETURN_IF_ERROR(ValidateWorkers(at + ".rng", *rng));
+    if (rng->vhost_user.given()) return NotExternal(at + ".rng");
     virtio = &rng->virtio;
   } else {
     return WrongField(at + ".net", "is not given, nor are vsock and rng");

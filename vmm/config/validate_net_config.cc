@@ -16,6 +16,7 @@
 #include "vmm/config/field_checks.h"
 #include "vmm/config/header_split_config.h"
 #include "vmm/config/mac_address.h"
+#include "vmm/config/validate_vhost_user_config.h"
 #include "vmm/config/validate_workers_config.h"
 
 namespace annulus {
@@ -75,7 +76,8 @@ class CardValidator {
     if (net_.backend != Backend::kPasst && !net_.passt.empty()) {
       return WrongField(Field("passt"), "is given, but backend is not PASST");
     }
-    if (net_.backend != Backend::kVhostUser && !net_.vhost_user.empty()) {
+    ANNULUS_RETURN_IF_ERROR(ValidateVhostUser(at_, net_.vhost_user));
+    if (net_.backend != Backend::kVhostUser && net_.vhost_user.given()) {
       return WrongField(Field("vhost_user"),
                         "is given, but backend is not VHOST_USER");
     }
@@ -93,7 +95,7 @@ class CardValidator {
       case Backend::kPasst:
         return ValidatePasst();
       case Backend::kVhostUser:
-        return ValidateVhostUser();
+        return ValidateExternal();
       case Backend::kSwitch:
         return ValidateSwitch();
       case Backend::kNull:
@@ -165,34 +167,24 @@ class CardValidator {
     return absl::OkStatus();
   }
 
-  // What the process behind the socket does is not ours to configure.
-  absl::Status ValidateVhostUser() const {
-    if (net_.vhost_user.empty()) {
-      return WrongField(Field("vhost_user"),
-                        "is not given, but backend is VHOST_USER");
+  absl::Status ValidateExternal() const {
+    if (!net_.vhost_user.given()) {
+      return WrongField(
+          Field("vhost_user.socket"),
+          "is not given, nor is vhost_user.fd, but backend is VHOST_USER");
     }
-    ANNULUS_RETURN_IF_ERROR(
-        CheckPath(Field("vhost_user"), net_.vhost_user, kMaxSocketPath));
-    const struct {
-      absl::string_view field;
-      bool given;
-    } kTheirs[] = {
-        {"queue_pairs", net_.queue_pairs != 1},
-        {"speed_mbps", net_.speed_mbps != 0},
-        {"pcap", !net_.pcap.empty()},
-        {"header_split.enabled", net_.header_split.enabled},
-        {"receive_limit", IsLimited(net_.receive_limit)},
-        {"transmit_limit", IsLimited(net_.transmit_limit)},
-        {"worker_cpus", !net_.worker_cpus.empty()},
-    };
-    for (const auto& theirs : kTheirs) {
-      if (theirs.given) {
-        return WrongField(
-            Field(theirs.field),
-            "is given, but belongs to the process behind vhost_user");
-      }
-    }
-    return absl::OkStatus();
+    const NetConfig none;
+    return CheckNothingOfOwner(
+        at_, {{"queue_pairs", net_.queue_pairs != none.queue_pairs},
+              {"speed_mbps", net_.speed_mbps != none.speed_mbps},
+              {"pcap", !net_.pcap.empty()},
+              {"header_split.enabled", net_.header_split.enabled},
+              {"receive_limit", IsLimited(net_.receive_limit)},
+              {"transmit_limit", IsLimited(net_.transmit_limit)},
+              {"poll", net_.poll != none.poll},
+              {"poll_microseconds",
+               net_.poll_microseconds != none.poll_microseconds},
+              {"worker_cpus", !net_.worker_cpus.empty()}});
   }
 
   static bool IsLimited(const RateLimitConfig& limit) {
@@ -362,8 +354,6 @@ absl::Status ValidateUnique(const std::vector<NetConfig>& cards, size_t index) {
     };
     ANNULUS_RETURN_IF_ERROR(same("tap", card.tap, other.tap));
     ANNULUS_RETURN_IF_ERROR(same("passt", card.passt, other.passt));
-    ANNULUS_RETURN_IF_ERROR(
-        same("vhost_user", card.vhost_user, other.vhost_user));
     ANNULUS_RETURN_IF_ERROR(same("pcap", card.pcap, other.pcap));
   }
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "devices/virtio/spec/vsock.h"
 #include "vmm/config/field_checks.h"
+#include "vmm/config/validate_vhost_user_config.h"
 #include "vmm/config/validate_workers_config.h"
 
 namespace annulus {
@@ -255,9 +256,39 @@ absl::Status ValidateFeatures(const VsockConfig& vsock) {
   return absl::OkStatus();
 }
 
+// Of a device that another process serves.
+absl::Status ValidateExternal(const VsockConfig& vsock) {
+  if (vsock.cid != 0) ANNULUS_RETURN_IF_ERROR(ValidateCid(vsock.cid));
+  const VsockConfig none;
+  ANNULUS_RETURN_IF_ERROR(CheckNothingOfOwner(
+      "vsock",
+      {{"socket", !vsock.socket.empty()},
+       {"socket_fd", vsock.socket_fd != none.socket_fd},
+       {"ports", !vsock.ports.empty()},
+       {"switch_directory", !vsock.switch_directory.empty()},
+       {"buf_alloc", vsock.buf_alloc != none.buf_alloc},
+       {"max_connections", vsock.max_connections != none.max_connections},
+       {"connect_wait_milliseconds",
+        vsock.connect_wait_milliseconds != none.connect_wait_milliseconds},
+       {"listen_wait_milliseconds",
+        vsock.listen_wait_milliseconds != none.listen_wait_milliseconds},
+       {"close_wait_milliseconds",
+        vsock.close_wait_milliseconds != none.close_wait_milliseconds},
+       {"poll", vsock.poll != none.poll},
+       {"poll_microseconds", vsock.poll_microseconds != none.poll_microseconds},
+       {"worker_cpus", !vsock.worker_cpus.empty()},
+       {"mrg_rxbuf", vsock.mrg_rxbuf != none.mrg_rxbuf},
+       {"dgram", vsock.dgram != none.dgram},
+       {"mrg_rxbuf_feature", vsock.mrg_rxbuf_feature != none.mrg_rxbuf_feature},
+       {"dgram_feature", vsock.dgram_feature != none.dgram_feature}}));
+  return ValidateNumbers(vsock);
+}
+
 }  // namespace
 
 absl::Status ValidateVsockConfig(const VsockConfig& vsock) {
+  ANNULUS_RETURN_IF_ERROR(ValidateVhostUser("vsock", vsock.vhost_user));
+  if (vsock.vhost_user.given()) return ValidateExternal(vsock);
   ANNULUS_RETURN_IF_ERROR(ValidateCid(vsock.cid));
   ANNULUS_RETURN_IF_ERROR(ValidateSockets(vsock));
   ANNULUS_RETURN_IF_ERROR(ValidatePorts(vsock));

@@ -62,9 +62,20 @@ enum class PollKind : uint8_t { kAdaptive, kAlways, kNever };
 // sides to be told of it, and as long as QEMU's I/O threads look.
 inline constexpr uint32_t kDefaultPollMicroseconds = 32;
 
+// Another process that serves a device of the VM, over vhost-user. Not given if
+// all of it is empty.
+struct VhostUserConfig {
+  std::string socket;   // Path; with "@" in front an abstract name. Or:
+  uint32_t fd = 0;      // A socket that listens, or is connected; 0: none.
+  bool listen = false;  // We make `socket` and listen there, it connects.
+
+  bool given() const { return !socket.empty() || fd != 0; }
+};
+
 // An entropy device, virtio 1.4 §5.4 "Entropy Device".
 struct RngConfig {
   VirtioConfig virtio;
+  VhostUserConfig vhost_user;
   PollKind poll = PollKind::kAdaptive;
   uint32_t poll_microseconds = kDefaultPollMicroseconds;
   std::vector<uint32_t> worker_cpus;  // As a network card's.
@@ -116,7 +127,7 @@ struct NetConfig {
   std::vector<uint32_t> tap_fds;     // Open descriptors, one a queue pair.
   bool create_tap = false;           // Make the interface, for the VM's life.
   std::string passt;                 // For kPasst: path of passt's socket.
-  std::string vhost_user;            // For kVhostUser: path of the socket.
+  VhostUserConfig vhost_user;        // For kVhostUser.
   std::string switch_name;           // For kSwitch: cards of one name meet.
   uint32_t generate_bytes = 0;       // For kNull: of each frame that comes.
   std::string pcap;           // Path: records all frames; empty: does not.
@@ -152,9 +163,10 @@ struct VsockPortConfig {
 // The socket device, virtio 1.4 §5.10 "Socket Device".
 struct VsockConfig {
   VirtioConfig virtio;
-  uint64_t cid = 0;        // Must be given.
-  std::string socket;      // Path; with "@" in front an abstract name.
-  uint32_t socket_fd = 0;  // Listens in place of one at `socket`; 0: none.
+  VhostUserConfig vhost_user;  // Knows all of the following but queue_size.
+  uint64_t cid = 0;            // Must be given, else.
+  std::string socket;          // Path; with "@" in front an abstract name.
+  uint32_t socket_fd = 0;      // Listens in place of one at `socket`; 0: none.
   std::vector<VsockPortConfig> ports;
   std::string switch_directory;  // Empty: the guest reaches the host alone.
   uint64_t buf_alloc = 256 * 1024;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "vmm/config/vhost_user_config_proto.h"
 #include "vmm/config/virtio_config_proto.h"
 #include "vmm/config/workers_config_proto.h"
 
@@ -84,6 +85,7 @@ proto::VsockPortConfig::Type ToProto(Type type) {
 
 absl::Status ReadVsock(const proto::VsockConfig& message, VsockConfig& vsock) {
   ANNULUS_RETURN_IF_ERROR(ReadVirtio(message.virtio(), vsock.virtio));
+  ReadVhostUser(message.vhost_user(), vsock.vhost_user);
   for (const proto::VsockPortConfig& port : message.ports()) {
     const absl::Status status = ReadPort(port, vsock.ports.emplace_back());
     if (!status.ok()) {
@@ -126,6 +128,7 @@ absl::Status ReadVsock(const proto::VsockConfig& message, VsockConfig& vsock) {
 
 void WriteVsock(const VsockConfig& vsock, proto::VsockConfig& message) {
   WriteVirtio(vsock.virtio, *message.mutable_virtio());
+  WriteVhostUser(vsock.vhost_user, *message.mutable_vhost_user());
   for (const VsockPortConfig& port : vsock.ports) {
     proto::VsockPortConfig& added = *message.add_ports();
     added.set_port(port.port);

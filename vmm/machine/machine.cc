@@ -16,13 +16,15 @@
 namespace annulus {
 namespace {
 
-// A process that serves a card has to have the guest's memory.
+// A process that serves a device has to have the guest's memory.
 bool SharesMemory(const VmConfig& config) {
+  const auto external = [](const auto& device) {
+    return device.vhost_user.given();
+  };
   return config.memory.shared ||
-         std::any_of(config.net.begin(), config.net.end(),
-                     [](const NetConfig& card) {
-                       return card.backend == NetConfig::Backend::kVhostUser;
-                     });
+         std::any_of(config.rng.begin(), config.rng.end(), external) ||
+         std::any_of(config.net.begin(), config.net.end(), external) ||
+         (config.vsock.has_value() && external(*config.vsock));
 }
 
 }  // namespace
@@ -111,8 +113,10 @@ absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
       platform_, PcPlatform::Create(control, config.debug_exit, ports_));
   ANNULUS_RETURN_IF_ERROR(AddPci());
   ANNULUS_ASSIGN_OR_RETURN(
-      virtio_, VirtioDevices::Create(config, std::move(resources.net),
-                                     std::move(resources.vsock),
+      virtio_, VirtioDevices::Create(config,
+                                     {.rng = std::move(resources.rng),
+                                      .net = std::move(resources.net),
+                                      .vsock = std::move(resources.vsock)},
                                      {.vm = vm_,
                                       .memory = memory_,
                                       .registrar = registrar_,

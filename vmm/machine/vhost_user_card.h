@@ -8,16 +8,23 @@
 #include "base/log_sink.h"
 #include "devices/virtio/device.h"
 #include "vmm/config/vm_config.h"
-#include "vmm/net_resources.h"
+#include "vmm/machine/net_card.h"
+#include "vmm/vhost_user_resources.h"
 
 namespace annulus {
 
-// The network card that another process serves, on the connection that
-// OpenNetResources() made; whenever that process has gone, it is looked for at
-// the path of `config` again, which a sandbox that opens nothing has to let
-// pass. REQUIRES: `config` is valid and of Backend::kVhostUser.
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserCard(
-    const NetConfig& config, const std::string& name, NetResources resources,
+// Devices that another process serves, by what OpenVhostUser() opened; whenever
+// that process has gone, it is looked for at the path of `config` again, which
+// a sandbox that opens nothing has to let pass, or awaited at the listener.
+// REQUIRES: `config` is valid, and its vhost_user is given. Errors begin with
+// the field ("net[0].vhost_user: ").
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserNet(
+    const NetConfig& config, const CardName& name, VhostUserResources resources,
+    LogSink& log);
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserVsock(
+    const VsockConfig& config, VhostUserResources resources, LogSink& log);
+absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserRng(
+    const RngConfig& config, const CardName& name, VhostUserResources resources,
     LogSink& log);
 
 }  // namespace annulus

@@ -22,7 +22,14 @@ namespace annulus {
 namespace {
 
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
-    const RngConfig& config, size_t index, LogSink& log) {
+    const RngConfig& config, size_t index, VhostUserResources resources,
+    LogSink& log) {
+  if (config.vhost_user.given()) {
+    return MakeVhostUserRng(config,
+                            {.name = absl::StrCat("rng", index),
+                             .field = absl::StrCat("rng[", index, "]")},
+                            std::move(resources), log);
+  }
   return virtio::RngDevice::Create(
       {.name = absl::StrCat("rng", index),
        .packed = config.virtio.packed,
@@ -42,20 +49,21 @@ static_assert(kMaxMmioDevices == kMaxVirtioMmioDevices);
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
     const NetConfig& config, size_t index, NetResources resources,
     LogSink& log) {
-  if (config.backend == NetConfig::Backend::kVhostUser) {
-    return MakeVhostUserCard(config, absl::StrCat("net", index),
-                             std::move(resources), log);
+  const CardName name = {.name = absl::StrCat("net", index),
+                         .field = absl::StrCat("net[", index, "]")};
+  if (config.vhost_user.given()) {
+    return MakeVhostUserNet(config, name, std::move(resources.vhost_user), log);
   }
   ANNULUS_ASSIGN_OR_RETURN(
-      NetCard card, MakeNetCard(config,
-                                {.name = absl::StrCat("net", index),
-                                 .field = absl::StrCat("net[", index, "]")},
-                                std::move(resources), log));
+      NetCard card, MakeNetCard(config, name, std::move(resources), log));
   return virtio::NetDevice::Create(card.options, std::move(card.backend), log);
 }
 
 absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateVsock(
     const VsockConfig& config, VsockResources resources, LogSink& log) {
+  if (config.vhost_user.given()) {
+    return MakeVhostUserVsock(config, std::move(resources.vhost_user), log);
+  }
   ANNULUS_ASSIGN_OR_RETURN(
       VsockCard card,
       MakeVsockCard(config, "vsock0", std::move(resources), log));
@@ -66,49 +74,57 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateVsock(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
-    const VmConfig& config, std::vector<NetResources> net,
-    std::optional<VsockResources> vsock,
+    const VmConfig& config, VirtioResources resources,
     const VirtioSurroundings& surroundings) {
-  if (net.size() != config.net.size()) {
+  if (resources.net.size() != config.net.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("net: ", config.net.size(), " cards are configured, but ",
-                     net.size(), " were opened"));
+                     resources.net.size(), " were opened"));
   }
-  if (vsock.has_value() != config.vsock.has_value()) {
+  if (resources.vsock.has_value() != config.vsock.has_value()) {
     return absl::InvalidArgumentError(
-        vsock.has_value() ? "vsock: was opened, but is not configured"
-                          : "vsock: is configured, but was not opened");
+        resources.vsock.has_value() ? "vsock: was opened, but is not configured"
+                                    : "vsock: is configured, but was not "
+                                      "opened");
   }
+  resources.rng.resize(config.rng.size());
   std::unique_ptr<VirtioDevices> self(new VirtioDevices);
   for (size_t i = 0; i < config.rng.size(); ++i) {
-    ANNULUS_ASSIGN_OR_RETURN(std::unique_ptr<virtio::VirtioDevice> device,
-                             CreateRng(config.rng[i], i, surroundings.log));
-    ANNULUS_RETURN_IF_ERROR(
-        self->Add(std::move(device), config.rng[i].virtio, surroundings));
+    const RngConfig& rng = config.rng[i];
+    ANNULUS_ASSIGN_OR_RETURN(
+        std::unique_ptr<virtio::VirtioDevice> device,
+        CreateRng(rng, i, std::move(resources.rng[i]), surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), rng.virtio,
+                                      rng.vhost_user.given(), surroundings));
   }
   for (size_t i = 0; i < config.net.size(); ++i) {
+    const NetConfig& net = config.net[i];
     ANNULUS_ASSIGN_OR_RETURN(
         std::unique_ptr<virtio::VirtioDevice> device,
-        CreateNet(config.net[i], i, std::move(net[i]), surroundings.log));
-    ANNULUS_RETURN_IF_ERROR(
-        self->Add(std::move(device), config.net[i].virtio, surroundings));
+        CreateNet(net, i, std::move(resources.net[i]), surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), net.virtio,
+                                      net.vhost_user.given(), surroundings));
   }
   if (config.vsock.has_value()) {
+    const VsockConfig& vsock = *config.vsock;
     ANNULUS_ASSIGN_OR_RETURN(
         std::unique_ptr<virtio::VirtioDevice> device,
-        CreateVsock(*config.vsock, *std::move(vsock), surroundings.log));
-    ANNULUS_RETURN_IF_ERROR(
-        self->Add(std::move(device), config.vsock->virtio, surroundings));
+        CreateVsock(vsock, *std::move(resources.vsock), surroundings.log));
+    ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), vsock.virtio,
+                                      vsock.vhost_user.given(), surroundings));
   }
   return self;
 }
 
 absl::Status VirtioDevices::Add(std::unique_ptr<virtio::VirtioDevice> device,
-                                const VirtioConfig& config,
+                                const VirtioConfig& config, bool external,
                                 const VirtioSurroundings& surroundings) {
   const virtio::TransportOptions options = {
       .ring_reset = config.ring_reset,
-      .notification_data = config.notification_data};
+      // Notifications with data may have to pass through this process, which
+      // would write to an eventfd that the other one has, and may have filled
+      // up and made to block.
+      .notification_data = config.notification_data && !external};
   switch (config.transport) {
     case TransportKind::kMmio:
       return AddMmio(std::move(device), options, surroundings);

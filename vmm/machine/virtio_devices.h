@@ -23,6 +23,7 @@
 #include "vmm/irq/irq_line.h"
 #include "vmm/kvm/kvm_vm.h"
 #include "vmm/net_resources.h"
+#include "vmm/vhost_user_resources.h"
 #include "vmm/vsock_resources.h"
 
 namespace annulus {
@@ -39,6 +40,13 @@ struct VirtioSurroundings {
   LogSink& log;
 };
 
+// What was opened for them: of Resources.
+struct VirtioResources {
+  std::vector<VhostUserResources> rng;
+  std::vector<NetResources> net;
+  std::optional<VsockResources> vsock;
+};
+
 // The virtio devices of a configuration, each behind its transport.
 //
 // Threads: built on one thread; the transports serve vCPU threads, the devices
@@ -47,11 +55,9 @@ class VirtioDevices {
  public:
   // The devices appear in the order of the configuration, entropy devices
   // first, then network cards, then the socket device: those over MMIO in
-  // ascending windows, those over PCI in ascending slots. `net` is what was
-  // opened for each network card, `vsock` for the socket device.
+  // ascending windows, those over PCI in ascending slots.
   static absl::StatusOr<std::unique_ptr<VirtioDevices>> Create(
-      const VmConfig& config, std::vector<NetResources> net,
-      std::optional<VsockResources> vsock,
+      const VmConfig& config, VirtioResources resources,
       const VirtioSurroundings& surroundings);
 
   // How ACPI is to describe those over MMIO.
@@ -71,8 +77,9 @@ class VirtioDevices {
     std::unique_ptr<virtio::PciTransport> transport;
   };
 
+  // `external`: another process serves it.
   absl::Status Add(std::unique_ptr<virtio::VirtioDevice> device,
-                   const VirtioConfig& config,
+                   const VirtioConfig& config, bool external,
                    const VirtioSurroundings& surroundings);
   absl::Status AddMmio(std::unique_ptr<virtio::VirtioDevice> device,
                        const virtio::TransportOptions& options,

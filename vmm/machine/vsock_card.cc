@@ -16,8 +16,14 @@
 namespace annulus {
 namespace {
 
-// Those of the transport are its own to offer.
-virtio::FeatureSet Features(const VsockConfig& config) {
+absl::Status At(absl::string_view field, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(field, ": ", status.message()));
+}
+
+}  // namespace
+
+virtio::FeatureSet VsockFeaturesOf(const VsockConfig& config) {
   virtio::FeatureSet features = virtio::FeatureSet::Of(
       virtio::kVsockStream, virtio::kVsockNoImpliedStream,
       virtio::kFeatureVersion1);
@@ -37,13 +43,6 @@ virtio::FeatureSet Features(const VsockConfig& config) {
   return features;
 }
 
-absl::Status At(absl::string_view field, const absl::Status& status) {
-  return absl::Status(status.code(),
-                      absl::StrCat(field, ": ", status.message()));
-}
-
-}  // namespace
-
 absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
                                         const std::string& name,
                                         VsockResources resources,
@@ -52,7 +51,7 @@ absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
   virtio::VsockOptions& options = card.options;
   options.name = name;
   options.guest_cid = config.cid;
-  options.features = Features(config);
+  options.features = VsockFeaturesOf(config);
   options.mrg_rxbuf = config.mrg_rxbuf;
   options.dgram = config.dgram;
   options.numbers = {.mrg_rxbuf_feature = config.mrg_rxbuf_feature,

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
+#include "devices/virtio/spec/features.h"
 #include "devices/virtio/vsock/backend/vsock_backend.h"
 #include "devices/virtio/vsock/switch/switch_port.h"
 #include "devices/virtio/vsock/vsock_options.h"
@@ -20,6 +21,10 @@ struct VsockCard {
   std::unique_ptr<virtio::VsockBackend> backend;
   std::unique_ptr<virtio::SwitchPort> port;  // Null: no switch.
 };
+
+// What a device of `config` may offer; those of the transport are its own to
+// offer.
+virtio::FeatureSet VsockFeaturesOf(const VsockConfig& config);
 
 // The socket device that `config` describes, with what OpenVsockResources()
 // opened for it. `name` is that of its threads and in log lines; `log` outlives

@@ -10,17 +10,25 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "vmm/frame_switches.h"
+#include "vmm/vhost_user_resources.h"
 
 namespace annulus {
 namespace {
 
 // Whoever can write to it decides what a device does with the guest's buffers.
 constexpr mode_t kStateFileMode = 0600;
+
+// For all that other processes have open, and how often it is looked at.
+constexpr absl::Duration kPatience = absl::Seconds(2);
+constexpr absl::Duration kBetweenAttempts = absl::Milliseconds(10);
 
 absl::Status Failed(int error, absl::string_view field,
                     absl::string_view what) {
@@ -31,44 +39,30 @@ absl::Status Below(absl::string_view at, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(at, status.message()));
 }
 
-int SocketOption(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+// Another process has what `open` wants, its state file or tap. One that was
+// killed keeps them until the last of its threads is gone, which is after the
+// first may be seen to be dead. Not for sockets: who listens there would be
+// disturbed by each attempt.
+bool IsHeld(const absl::Status& status) {
+  return absl::IsAlreadyExists(status) || absl::IsUnavailable(status);
 }
 
-bool IsConnected(int fd) {
-  sockaddr_storage peer;
-  socklen_t size = sizeof(peer);
-  void* const any = &peer;
-  return ::getpeername(fd, static_cast<sockaddr*>(any), &size) == 0;
-}
-
-// Takes `number` over: as long as it stayed open, a front-end could not tell
-// that its connection was closed.
-absl::Status TakeSocket(const std::string& field, uint32_t number,
-                        vhost_user::BackEndEndpoint& endpoint) {
-  const int fd = static_cast<int>(number);
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-    return Failed(errno, field, absl::StrCat(number));
+absl::Status OpenWhenFree(absl::Time deadline,
+                          absl::FunctionRef<absl::Status()> open) {
+  while (true) {
+    absl::Status status = open();
+    if (!IsHeld(status) || absl::Now() >= deadline) return status;
+    absl::SleepFor(kBetweenAttempts);
   }
-  const bool stream = SocketOption(fd, SO_DOMAIN) == AF_UNIX &&
-                      SocketOption(fd, SO_TYPE) == SOCK_STREAM;
-  const bool listens = stream && SocketOption(fd, SO_ACCEPTCONN) == 1;
-  if (!listens && !(stream && IsConnected(fd))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(field, ": ", number,
-                     " is not a unix stream socket that listens or is "
-                     "connected"));
-  }
-  (listens ? endpoint.listener : endpoint.connection).reset(fd);
-  return absl::OkStatus();
 }
 
 absl::Status OpenEndpoint(const std::string& at, const DeviceConfig& device,
                           DeviceResources& resources) {
   vhost_user::BackEndEndpoint& endpoint = resources.endpoint;
-  if (device.fd != 0) return TakeSocket(at + "fd", device.fd, endpoint);
+  if (device.fd != 0) {
+    return TakeSocket(at + "fd", device.fd, endpoint.listener,
+                      endpoint.connection);
+  }
   if (!device.connect.empty()) {
     endpoint.connect_path = device.connect;
     return absl::OkStatus();
@@ -83,8 +77,8 @@ absl::Status OpenEndpoint(const std::string& at, const DeviceConfig& device,
   return Failed(errno, at + "socket", device.socket);
 }
 
-absl::StatusOr<UniqueFd> OpenStateFile(const std::string& field,
-                                       const std::string& path) {
+absl::Status OpenStateFile(const std::string& field, const std::string& path,
+                           UniqueFd& state_file) {
   // O_NONBLOCK: a FIFO must not make the open wait; files ignore it.
   UniqueFd file(::open(path.c_str(),
                        O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
@@ -104,16 +98,22 @@ absl::StatusOr<UniqueFd> OpenStateFile(const std::string& field,
     return absl::AlreadyExistsError(
         absl::StrCat(field, ": ", path, ": is in use by another device"));
   }
-  return file;
+  state_file = std::move(file);
+  return absl::OkStatus();
 }
 
 absl::Status OpenKind(const std::string& at, const DeviceConfig& device,
-                      FrameSwitches& switches, DeviceResources& resources) {
+                      absl::Time deadline, FrameSwitches& switches,
+                      DeviceResources& resources) {
   if (const auto* net = std::get_if<NetConfig>(&device.kind)) {
-    ANNULUS_ASSIGN_OR_RETURN(NetResources opened,
-                             OpenNetResources(at + "net", *net, switches));
-    ANNULUS_RETURN_IF_ERROR(OpenPcap(at + "net", *net, opened));
-    resources.kind = std::move(opened);
+    ANNULUS_RETURN_IF_ERROR(OpenWhenFree(deadline, [&]() -> absl::Status {
+      ANNULUS_ASSIGN_OR_RETURN(NetResources opened,
+                               OpenNetResources(at + "net", *net, switches));
+      resources.kind = std::move(opened);
+      return absl::OkStatus();
+    }));
+    ANNULUS_RETURN_IF_ERROR(
+        OpenPcap(at + "net", *net, std::get<NetResources>(resources.kind)));
   } else if (const auto* vsock = std::get_if<VsockConfig>(&device.kind)) {
     absl::StatusOr<VsockResources> opened = OpenVsockResources(*vsock);
     if (!opened.ok()) return Below(at, opened.status());
@@ -128,15 +128,18 @@ absl::StatusOr<std::vector<DeviceResources>> OpenDeviceResources(
     const DevicesConfig& config) {
   std::vector<DeviceResources> resources(config.device.size());
   FrameSwitches switches;
+  const absl::Time deadline = absl::Now() + kPatience;
   for (size_t i = 0; i < config.device.size(); ++i) {
     const DeviceConfig& device = config.device[i];
     const std::string at = absl::StrCat("device[", i, "].");
     if (!device.state_file.empty()) {
-      ANNULUS_ASSIGN_OR_RETURN(
-          resources[i].state_file,
-          OpenStateFile(at + "state_file", device.state_file));
+      ANNULUS_RETURN_IF_ERROR(OpenWhenFree(deadline, [&] {
+        return OpenStateFile(at + "state_file", device.state_file,
+                             resources[i].state_file);
+      }));
     }
-    ANNULUS_RETURN_IF_ERROR(OpenKind(at, device, switches, resources[i]));
+    ANNULUS_RETURN_IF_ERROR(
+        OpenKind(at, device, deadline, switches, resources[i]));
     // Last: front-ends find a device that is ready.
     ANNULUS_RETURN_IF_ERROR(OpenEndpoint(at, device, resources[i]));
   }

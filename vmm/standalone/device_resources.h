@@ -28,8 +28,11 @@ struct DeviceResources {
 
 // Opens, for each device, what `config` names: sockets are bound, descriptors
 // of front-ends (DeviceConfig::fd) are taken over, those of backends
-// duplicated, interfaces opened. REQUIRES: it is valid. Errors: what could not
-// be opened and why; they begin with "device[INDEX].".
+// duplicated, interfaces opened. A state file or a tap that another process
+// has is awaited for two seconds: that may have been killed, and not be quite
+// gone. REQUIRES:
+// it is valid. Errors: what could not be opened and why; they begin with
+// "device[INDEX].".
 absl::StatusOr<std::vector<DeviceResources>> OpenDeviceResources(
     const DevicesConfig& config);
 

@@ -1,10 +1,12 @@
 #include "vmm/standalone/device_resources.h"
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -158,6 +160,29 @@ TEST_F(DeviceResourcesTest, StateFileIsLocked) {
   other.state_file = "/dev/null";
   EXPECT_EQ(ErrorOf({{other}}),
             "device[0].state_file: /dev/null: not a regular file");
+}
+
+// A process that was killed lets go of its files after it seems to be dead.
+TEST_F(DeviceResourcesTest, StateFileOfOneThatIsGoingIsAwaited) {
+  DeviceConfig device = At("a");
+  device.state_file = directory_.Path("state");
+  std::vector<DeviceResources> going = Open({{device}});
+  ASSERT_EQ(going.size(), 1u);
+  going[0].socket_file = {};
+  going[0].endpoint = {};
+  const UniqueFd watch(::inotify_init1(IN_CLOEXEC));
+  ASSERT_GE(::inotify_add_watch(watch.get(), device.state_file.c_str(),
+                                IN_CLOSE_WRITE),
+            0);
+  std::thread end([&going, &watch] {
+    // When one attempt has failed.
+    inotify_event event;
+    EXPECT_EQ(::read(watch.get(), &event, sizeof(event)),
+              ssize_t{sizeof(event)});
+    going.clear();
+  });
+  EXPECT_EQ(Open({{device}}).size(), 1u);
+  end.join();
 }
 
 TEST_F(DeviceResourcesTest, ConnectingNeedsNothing) {

@@ -10,6 +10,8 @@
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/rng/rng_device.h"
 #include "devices/virtio/vsock/vsock_device.h"
+#include "memory/guarded_mapping.h"
+#include "vmm/config/validate_devices_config.h"
 #include "vmm/config/validate_net_config.h"
 #include "vmm/config/validate_vsock_config.h"
 #include "vmm/machine/vsock_card.h"
@@ -24,9 +26,13 @@ using DeviceOr = absl::StatusOr<std::unique_ptr<vhost_user::BackEndDevice>>;
 static_assert(kMaxNetQueueSize == virtio::NetDevice::kMaxQueueSize);
 static_assert(kMaxQueuePairs == virtio::NetDevice::kMaxQueuePairs);
 static_assert(kMaxVsockQueueSize == virtio::VsockDevice::kMaxQueueSize);
+// And no front-end can take the mappings of another device.
+static_assert(kMaxDevices <= memory::GuardedMapping::kOwners);
 
 DeviceOr MakeNet(const NetConfig& config, const CardName& name,
-                 NetResources resources, LogSink& log) {
+                 NetResources resources,
+                 std::shared_ptr<virtio::PollingThreads> polling,
+                 LogSink& log) {
   ANNULUS_ASSIGN_OR_RETURN(
       NetCard card,
       MakeNetCard(config, {.name = name.name, .field = name.field + ".net"},
@@ -35,6 +41,7 @@ DeviceOr MakeNet(const NetConfig& config, const CardName& name,
   card.options.front_end_controls = true;
   // How large queues are is the front-end's to say, as far as they can be.
   card.options.queue_size = virtio::NetDevice::kMaxQueueSize;
+  card.options.polling = std::move(polling);
   ANNULUS_ASSIGN_OR_RETURN(
       std::unique_ptr<virtio::NetDevice> device,
       virtio::NetDevice::Create(card.options, std::move(card.backend), log));
@@ -78,7 +85,7 @@ DeviceOr DeviceMaker::Make(const DeviceConfig& config, const CardName& name,
   const auto* net = std::get_if<NetConfig>(&config.kind);
   if (auto* opened = std::get_if<NetResources>(&resources);
       net != nullptr && opened != nullptr) {
-    return MakeNet(*net, name, std::move(*opened), log_);
+    return MakeNet(*net, name, std::move(*opened), polling_, log_);
   }
   const auto* vsock = std::get_if<VsockConfig>(&config.kind);
   if (auto* opened = std::get_if<VsockResources>(&resources);

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
 #include "devices/vhost_user/back_end/back_end_device.h"
+#include "devices/virtio/worker/polling_threads.h"
 #include "vmm/config/devices_config.h"
 #include "vmm/machine/net_card.h"
 #include "vmm/net_resources.h"
@@ -15,7 +16,8 @@
 
 namespace annulus {
 
-// Makes the devices of one DevicesConfig.
+// Makes the devices of one DevicesConfig. Cards that always poll on one CPU
+// share a thread there.
 //
 // Threads: thread-compatible.
 class DeviceMaker {
@@ -32,6 +34,8 @@ class DeviceMaker {
 
  private:
   LogSink& log_;
+  const std::shared_ptr<virtio::PollingThreads> polling_ =
+      std::make_shared<virtio::PollingThreads>("annulus");
 };
 
 }  // namespace annulus

@@ -85,6 +85,13 @@ StandaloneDevices::End StandaloneDevices::Wait(int stop_fd) const {
   return End::kFinished;
 }
 
+absl::Status StandaloneDevices::failure() const {
+  for (const auto& server : servers_) {
+    ANNULUS_RETURN_IF_ERROR(server->failure());
+  }
+  return absl::OkStatus();
+}
+
 void StandaloneDevices::Stop() {
   for (const auto& server : servers_) server->Stop();
   socket_files_.clear();

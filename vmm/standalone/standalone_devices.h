@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
 #include "base/unique_fd.h"
@@ -50,8 +51,14 @@ class StandaloneDevices {
 
   // Returns when `stop_fd` is readable, which is not read from, or when no
   // device can have a front-end any more: each had a connection that was given,
-  // and that has ended.
+  // and that has ended, or is in failure(). One that fails is no reason to take
+  // the others from their guests.
   End Wait(int stop_fd) const;
+
+  // What the host refused for good to the first of the devices that no
+  // front-end can reach any more because of that; names the device, its socket
+  // and the reason. OK: nothing. Also after Stop().
+  absl::Status failure() const;
 
   // Ends all sessions and threads, and removes the sockets' files.
   void Stop();

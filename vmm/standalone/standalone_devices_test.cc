@@ -1,6 +1,7 @@
 #include "vmm/standalone/standalone_devices.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "base/event_fd.h"
 #include "base/log_sink.h"
 #include "base/unique_fd.h"
@@ -72,6 +74,30 @@ TEST(StandaloneDevicesTest, OneConnectionThatIsThereKeepsItGoing) {
   (*devices)->Stop();
   // The front-end is told.
   EXPECT_EQ(virtio::ReceiveText(ours[1].get()), "");
+}
+
+TEST(StandaloneDevicesTest, SocketThatIsGoneIsAFailureOfThatDeviceAlone) {
+  const virtio::SocketDirectory directory;
+  std::vector<UniqueFd> ours;
+  std::vector<DeviceResources> resources = Connected(2, ours);
+  const UniqueFd listener =
+      virtio::ListenAt(directory.Path("s"), SOCK_STREAM, 1);
+  resources[1].endpoint.connection.reset();
+  resources[1].endpoint.listener.reset(::dup(listener.get()));
+  auto devices = StandaloneDevices::Create(NullCards(2), std::move(resources),
+                                           NullLogSink());
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  const absl::StatusOr<EventFd> stop = EventFd::Create();
+  ASSERT_TRUE(stop.ok());
+  EXPECT_TRUE((*devices)->failure().ok());
+  ASSERT_EQ(::shutdown(listener.get(), SHUT_RDWR), 0);
+  // It waits for the other one.
+  ours.clear();
+  EXPECT_EQ((*devices)->Wait(stop->fd()), End::kFinished);
+  (*devices)->Stop();
+  const std::string failure((*devices)->failure().message());
+  EXPECT_TRUE(absl::StartsWith(failure, "net1: ")) << failure;
+  EXPECT_TRUE(absl::StrContains(failure, directory.Path("s"))) << failure;
 }
 
 TEST(StandaloneDevicesTest, WhatDoesNotFitTheConfigurationIsRefused) {
