@@ -121,8 +121,9 @@ void Receive(Receiver& receiver, Side<Driver>& side,
 }
 
 template <typename Receiver, typename Driver>
-Measured Measure(const Options& options, const BenchFrames& frames, Gate& gate,
-                 Steps& steps, Receiver& receiver, Side<Driver>& side,
+Measured Measure(const HeaderSplitBenchOptions& options,
+                 const BenchFrames& frames, Gate& gate, Steps& steps,
+                 Receiver& receiver, Side<Driver>& side,
                  Application<Receiver>& application) {
   Measured measured;
   const auto receive = [&](uint64_t count) {
@@ -159,7 +160,7 @@ double Share(uint64_t part, uint64_t whole) {
                     : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-void Print(const Options& options, const Measured& measured,
+void Print(const HeaderSplitBenchOptions& options, const Measured& measured,
            const Received& after, const auto& split, uint64_t posted_bytes,
            Steps& steps) {
   const Received& before = measured.received;
@@ -207,7 +208,7 @@ void Print(const Options& options, const Measured& measured,
 }
 
 template <typename Driver>
-void Run(const Options& options) {
+void Run(const HeaderSplitBenchOptions& options) {
   const Method& method = *options.method;
   if (options.source == "tap") EnterNetNamespace();
   const BenchFrames frames(options.payload, kMtu, options.mixed,
@@ -305,7 +306,7 @@ void Run(const Options& options) {
 }  // namespace annulus::bench
 
 int main(int argc, char** argv) {
-  const annulus::bench::Options options =
+  const annulus::bench::HeaderSplitBenchOptions options =
       annulus::bench::ParseOptions(argc, argv);
   if (options.format == "packed") {
     annulus::bench::Run<annulus::virtio::PackedDriver>(options);

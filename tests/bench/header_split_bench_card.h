@@ -81,7 +81,7 @@ struct Memory {
       std::vector<virtio::ReceivePiece>(kBuffers * size_t{kTableEntries});
 };
 
-inline virtio::FeatureSet FeaturesOf(const Options& options) {
+inline virtio::FeatureSet FeaturesOf(const HeaderSplitBenchOptions& options) {
   const virtio::HeaderSplitNumbers numbers;
   virtio::FeatureSet features = virtio::FeatureSet::Of(
       virtio::kFeatureVersion1, virtio::kFeatureIndirectDesc,

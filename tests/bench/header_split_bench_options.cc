@@ -76,7 +76,7 @@ const Method* FindMethod(absl::string_view name) {
 
 }  // namespace
 
-Options ParseOptions(int argc, char** argv) {
+HeaderSplitBenchOptions ParseOptions(int argc, char** argv) {
   const option kOptions[] = {{"method", required_argument, nullptr, 'm'},
                              {"split", required_argument, nullptr, 's'},
                              {"use", required_argument, nullptr, 'u'},
@@ -92,7 +92,7 @@ Options ParseOptions(int argc, char** argv) {
                              {"driver-cpu", required_argument, nullptr, 'r'},
                              {"help", no_argument, nullptr, 'h'},
                              {}};
-  Options options;
+  HeaderSplitBenchOptions options;
   options.method = FindMethod("B");
   int c;
   while ((c = getopt_long(argc, argv, "", kOptions, nullptr)) != -1) {

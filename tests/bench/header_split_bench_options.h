@@ -18,7 +18,7 @@ struct Method {
   uint16_t pages_per_buffer;  // Of more than 1, fewer buffers.
 };
 
-struct Options {
+struct HeaderSplitBenchOptions {
   const Method* method = nullptr;
   bool split = true;  // Else the same buffers, and nothing is split.
   Use use = Use::kHold;
@@ -34,7 +34,7 @@ struct Options {
   int driver_cpu = -1;
 };
 
-Options ParseOptions(int argc, char** argv);
+HeaderSplitBenchOptions ParseOptions(int argc, char** argv);
 
 }  // namespace annulus::bench
 

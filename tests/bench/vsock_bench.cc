@@ -100,7 +100,8 @@ struct Result {
 
 // Lets others work for a while, measures the time that was asked for, and stops
 // them.
-void Measure(const Options& options, Transfer& transfer, Result& result) {
+void Measure(const VsockBenchOptions& options, Transfer& transfer,
+             Result& result) {
   using Clock = std::chrono::steady_clock;
   std::this_thread::sleep_for(
       std::chrono::duration<double>(options.seconds / 4));
@@ -120,7 +121,7 @@ void Measure(const Options& options, Transfer& transfer, Result& result) {
 }
 
 // Two programs, and nothing between them but the kernel.
-Result RunSocketPairs(const Options& options) {
+Result RunSocketPairs(const VsockBenchOptions& options) {
   const auto pattern = std::make_unique<Pattern>();
   Transfer transfer;
   Result result;
@@ -153,7 +154,7 @@ Result RunSocketPairs(const Options& options) {
   return result;
 }
 
-FeatureSet FeaturesOf(const Options& options) {
+FeatureSet FeaturesOf(const VsockBenchOptions& options) {
   FeatureSet features =
       FeatureSet::Of(virtio::kFeatureVersion1, virtio::kFeatureEventIdx,
                      virtio::kFeatureIndirectDesc);
@@ -162,9 +163,8 @@ FeatureSet FeaturesOf(const Options& options) {
   return features;
 }
 
-std::unique_ptr<virtio::VsockDevice> MakeDevice(const Options& options,
-                                                const std::string& name,
-                                                LogSink& log) {
+std::unique_ptr<virtio::VsockDevice> MakeDevice(
+    const VsockBenchOptions& options, const std::string& name, LogSink& log) {
   virtio::UnixSocketOptions sockets;
   sockets.path = name;
   virtio::UnixBackendOptions backend;
@@ -199,7 +199,7 @@ void UseAll(const std::vector<UniqueFd>& sockets) {
 }
 
 template <typename Driver>
-Result RunDevice(const Options& options) {
+Result RunDevice(const VsockBenchOptions& options) {
   const auto pattern = std::make_unique<Pattern>();
   Transfer transfer;
   Carrier carrier;
@@ -289,7 +289,7 @@ double Percentile(const std::vector<uint32_t>& sorted, double share) {
          1000.0;
 }
 
-void Print(const Options& options, Result& result) {
+void Print(const VsockBenchOptions& options, Result& result) {
   static constexpr const char* kModes[] = {"h2g", "g2h", "rtt", "idle"};
   std::sort(result.round_trips.begin(), result.round_trips.end());
   const double gib = static_cast<double>(result.bytes) / (1 << 30);
@@ -327,7 +327,7 @@ void AllowDescriptors(uint32_t connections) {
   ANNULUS_CHECK(limit.rlim_cur > 2 * rlim_t{connections} + 100);
 }
 
-Result Run(const Options& options) {
+Result Run(const VsockBenchOptions& options) {
   if (!options.device) return RunSocketPairs(options);
   return options.packed ? RunDevice<virtio::PackedDriver>(options)
                         : RunDevice<virtio::SplitDriver>(options);
@@ -337,7 +337,7 @@ Result Run(const Options& options) {
 }  // namespace annulus::bench
 
 int main(int argc, char** argv) {
-  const annulus::bench::Options options =
+  const annulus::bench::VsockBenchOptions options =
       annulus::bench::ParseOptions(argc, argv);
   annulus::bench::AllowDescriptors(options.connections);
   annulus::bench::Result result = annulus::bench::Run(options);

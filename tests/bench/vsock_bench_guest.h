@@ -128,7 +128,7 @@ struct GuestQueue {
 template <typename Driver>
 class Guest {
  public:
-  Guest(const Options& options, uint8_t* host, const Pattern& pattern,
+  Guest(const VsockBenchOptions& options, uint8_t* host, const Pattern& pattern,
         Transfer& transfer)
       : options_(options),
         pattern_(pattern),
@@ -331,7 +331,7 @@ class Guest {
     if (full_) tx_.driver.DisableCallbacks();
   }
 
-  const Options options_;
+  const VsockBenchOptions options_;
   const Pattern& pattern_;
   Transfer& transfer_;
   GuestInterrupt interrupt_;

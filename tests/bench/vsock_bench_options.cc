@@ -48,7 +48,7 @@ size_t OneOf(const char* text, const char* const (&names)[kCount]) {
 
 }  // namespace
 
-Options ParseOptions(int argc, char** argv) {
+VsockBenchOptions ParseOptions(int argc, char** argv) {
   const option kOptions[] = {{"mode", required_argument, nullptr, 'm'},
                              {"path", required_argument, nullptr, 'p'},
                              {"format", required_argument, nullptr, 'f'},
@@ -61,7 +61,7 @@ Options ParseOptions(int argc, char** argv) {
                              {"milliseconds", required_argument, nullptr, 's'},
                              {"help", no_argument, nullptr, 'h'},
                              {}};
-  Options options;
+  VsockBenchOptions options;
   int c;
   while ((c = getopt_long(argc, argv, "", kOptions, nullptr)) != -1) {
     switch (c) {

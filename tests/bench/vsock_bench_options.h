@@ -13,7 +13,7 @@ enum class Mode : uint8_t {
   kIdle,       // Connections that do nothing.
 };
 
-struct Options {
+struct VsockBenchOptions {
   Mode mode = Mode::kToGuest;
   bool device = true;  // Else a socketpair(2), and no guest.
   bool packed = true;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 // Ends the program where the command line makes no sense.
-Options ParseOptions(int argc, char** argv);
+VsockBenchOptions ParseOptions(int argc, char** argv);
 
 }  // namespace annulus::bench
 

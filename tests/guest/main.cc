@@ -31,6 +31,7 @@ constexpr struct {
     {"rng", Rng},
     {"move_bar", MoveBar},
     {"header_split", HeaderSplit},
+    {"net_echo", NetEcho},
     {"vsock", Vsock},
     {"vsock_hostile", VsockHostile},
     {"hostile", Hostile},

@@ -42,6 +42,9 @@ void MoveBar();  // Likewise, over PCI, from several places. Option
 // header_split.h.
 void HeaderSplit();  // Receives frames with header and payload apart.
 
+// net_echo_program.cc. Options: mmio=ADDRESS or pci=SLOT; see net_echo.h.
+void NetEcho();  // Sends frames, and looks at what comes back.
+
 // vsock_program.cc. Options: mmio=ADDRESS or pci=SLOT; see vsock.h.
 void Vsock();         // Talks with programs of the host.
 void VsockHostile();  // Breaks every rule, and talks with them after each.

@@ -34,10 +34,10 @@ listening() {
 # option_of_card CARD NAME: its value, or nothing.
 option_of_card() { echo ",$1," | sed -n "s/.*,$2=\([^,]*\),.*/\1/p"; }
 
-# Taps for all cards that have one, with addresses on tap0.
+# Taps for all cards that have one, also in another process, with addresses on tap0.
 start_network() {
   ip link set lo up
-  for card in $cards; do
+  for card in $cards $external; do
     tap=$(option_of_card "$card" tap)
     [ -n "$tap" ] || continue
     queues=$(option_of_card "$card" queues)

@@ -25,6 +25,8 @@ trap clean EXIT
 . "$LAB/network.sh"
 # shellcheck source=tests/lab/vsock.sh
 . "$LAB/vsock.sh"
+# shellcheck source=tests/lab/external.sh
+. "$LAB/external.sh"
 # Its output is what the guest's serial port receives; its end is the end of that file.
 input() { [ -z "$cards$vsock" ] || answer_guest; }
 # await REGEX: for input(): blocks until the guest has printed it.

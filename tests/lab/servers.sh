@@ -21,13 +21,15 @@ start_servers() {
   exec 9<>"$work/never"
   : >"$work/started"
   [ -z "$cards" ] || start_network
+  start_externals
   l1_start
 }
 # Unless the scenario has its own.
-l1_start() { [ -z "$cards" ] || start iperf3 -s; }
+l1_start() { [ -z "$cards" ] || start "$LAB/network/iperf3" -s; }
 
 # What the servers said last goes to L1's console.
 stop_servers() {
+  stop_externals
   while read -r pid; do kill "$pid" 2>/dev/null; done <"$work/started"
   [ ! -e "$work/servers" ] || tail -n 20 "$work/servers" >&2
 }

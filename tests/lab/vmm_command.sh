@@ -8,6 +8,7 @@ memory=${LAB_MEMORY:-512M}
 rng='mmio pci'                          # One device each; as mmio,packed=off,event_idx=off.
 cards=                                  # Of a network: annulus's --net, one word each.
 vsock=                                  # The socket device: annulus's --vsock.
+external=                               # Processes that serve devices: external.sh.
 streams=                                # yes: hs_receive in the guest, hs_send beside the VMM.
 initrd=$LAB/initrd
 vmm_options=                            # More of annulus's own.

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Checks the direction in which Annulus's rooms may depend on each other, which files may touch raw
-# memory, and which may see KVM: the rules of ARCHITECTURE.md "Rooms".
+# memory, and which may see KVM: the rules of ARCHITECTURE.md "Rooms"; and that classes have names of
+# their own.
 #
 # Prints "PASS rule" or "FAIL rule" for each, and fails if one failed. It is no Bazel test, since
-# Bazel cannot be asked about the build from inside of it. tests/layout/fixture breaks three rules
+# Bazel cannot be asked about the build from inside of it. tests/layout/fixture breaks these rules
 # on purpose: a check that does not see that is a failure too.
 
 set -uo pipefail
@@ -105,8 +106,20 @@ check_words() {
       grep -vE "$bytes_of_an_object")"
   verdict 'absl::string_view, since Debian builds Abseil with its own' \
     "$(lines_with 'std::string_view' "$fixture")"
+  verdict 'no two classes of one namespace share a name' \
+    "$(sources | grep -vE "$fixture" | names_twice)"
   verdict 'base/mutex.h, which ThreadSanitizer and the analysis of clang understand' \
     "$(lines_with 'absl::Mutex|std::(mutex|lock_guard|unique_lock)' "^base/mutex.h|$fixture")"
+}
+
+# names_twice: classes that are defined in several of these files (one per line, on standard
+# input) in one namespace. The linker takes either for both: a program that has the two is broken,
+# and no compiler has to say so.
+names_twice() {
+  xargs -r awk -f tests/layout/class_names.awk | awk '
+    { file = $2; sub(/:[0-9]+$/, "", file) }
+    !(($1, file) in seen) { seen[$1, file]; ++files[$1]; places[$1] = places[$1] " " $2 }
+    END { for (name in files) if (files[name] > 1) print name ":" places[name] }' | sort
 }
 
 # "asm volatile" is no volatile object.
@@ -129,6 +142,9 @@ check_checks() {
   found=$(direct_users //tests/layout/fixture/high:high)
   verdict 'this test sees a user that is not allowed' \
     "$([[ $found == *fixture/low:low* ]] || echo "rdeps found: $found")"
+  found=$(sources | grep -E "$fixture" | names_twice | sed 's/.*::\([^:]*\):.*/\1/' | paste -sd ' ')
+  verdict 'this test sees classes that share a name, and those alone' \
+    "$([[ $found == 'Twin TwinKind TwinOfTypes' ]] || echo "found: $found")"
   found=$(sources | grep -E "$fixture" | xargs grep -nE "$raw_memory")
   verdict 'this test sees raw memory' \
     "$([[ $(wc -l <<<"$found") == 3 ]] || echo "found: $found")"

@@ -105,6 +105,46 @@ check_file() {
   rm /tmp/file
 }
 
+# size FILE
+size() { stat -c %s "$1" 2>/dev/null || echo 0; }
+
+# check_file_through_kills MIB PROCESS KILLS: a random file from L1, and one to it, while the process that
+# serves the card is killed so many times and started again.
+check_file_through_kills() {
+  mib=$1 process=$2 kills=$3
+  mkfifo /tmp/never 2>/dev/null
+  expected=$(l1 offer_file "$mib")
+  timeout 200 nc "$server" 5001 <>/tmp/never >/tmp/file &
+  transfer=$!
+  for kill in $(seq "$kills"); do
+    tries=1200
+    until [ "$(size /tmp/file)" -ge $((mib * 1048576 * kill / (kills + 1))) ] ||
+      [ $((tries -= 1)) = 0 ]; do
+      sleep 0.02
+    done
+    l1 restart_external "$process"
+    check_in_the_middle "$(size /tmp/file)" "$mib"
+  done
+  wait $transfer
+  check "SHA-256 of $mib MiB received" "$(sha256sum </tmp/file | cut -d ' ' -f 1)" "$expected"
+  expected=$(sha256sum </tmp/file | cut -d ' ' -f 1)
+  l1 accept_file
+  timeout 200 nc "$server" 5002 </tmp/file &
+  transfer=$!
+  for kill in $(seq "$kills"); do
+    arrived=$(l1 accepted_bytes $((mib * 1048576 * kill / (kills + 1))))
+    l1 restart_external "$process"
+    check_in_the_middle "$arrived" "$mib"
+  done
+  wait $transfer
+  check "SHA-256 of $mib MiB sent" "$(l1 accepted)" "$expected"
+  rm /tmp/file
+}
+check_in_the_middle() {
+  echo "lab: $1 bytes had arrived when the back-end was killed"
+  if [ "$1" -eq 0 ] || [ "$1" -ge $(($2 * 1048576)) ]; then fail "killed at $1 bytes"; fi
+}
+
 # check_stream METHOD "RECEIVER_OPTIONS" OPTION...: that hs_receive gets a stream with these options.
 # The card is without a driver then.
 check_stream() {
@@ -120,6 +160,15 @@ check_stream() {
     l1 stop_stream
   fi
 }
+
+# interrupts_of_vector NAME
+interrupts_of_vector() {
+  awk -v name="$1" '$NF == name { for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' \
+    /proc/interrupts
+}
+
+# How many queue pairs there are, and how many are used.
+queue_pairs() { ethtool -l eth0 | awk '/^Combined/ { printf "%s ", $2 }'; }
 
 # What every card does, whatever its transport and ring.
 check_network() {

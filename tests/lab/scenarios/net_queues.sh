@@ -4,15 +4,6 @@ cards=tap=tap0,mac=52:54:00:12:34:56,queues=2,pci,packed=on
 cpus=2
 time_limit=300
 
-# interrupts_of_vector NAME
-interrupts_of_vector() {
-  awk -v name="$1" '$NF == name { for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' \
-    /proc/interrupts
-}
-
-# How many queue pairs there are, and how many are used.
-queue_pairs() { ethtool -l eth0 | awk '/^Combined/ { printf "%s ", $2 }'; }
-
 guest() {
   check_card pci 1
   device=$(card_device)
