@@ -36,8 +36,10 @@ DPDK_SHORT=(
 
 # Frames in each direction before a case has seen enough; a ring of 1024 goes around 200 times.
 DPDK_FRAMES=200000
-# Frames of an echo, for each pair, all of different bytes.
-DPDK_ECHOES=6000
+# Frames of an echo, for each pair, all of different bytes, and the length of the longest. A loopback has
+# room for 1 MiB of frames and drops others: all of these at once find room there, however long its threads
+# wait for a CPU. Small ones go around the rings several times.
+DPDK_ECHOES=('6000 120' '640 1514')
 
 # ring_options NAME: sets RING, SIZE, PAIRS, WHAT and TESTPMD_EAL of a case of the matrix.
 ring_options() {
@@ -120,11 +122,10 @@ pcap_device() {
   done
 }
 
-# echo_frames MOST FRAMES: all frames of in.N through the driver and back. The driver waits
-# where a ring is full: so at most a ring of frames and one batch are under way, for which the loopback
-# has room; none may be lost.
+# echo_frames FRAMES MOST: so many of at most that length through the driver and back. The driver waits
+# where a ring is full; none may be lost.
 echo_frames() {
-  local most=$1 frames=$2 pair
+  local frames=$1 most=$2 pair
   for ((pair = 0; pair < PAIRS; pair++)); do
     frames make "$WORK/in.$pair" --frames "$frames" --first $((pair * frames)) --most "$most" >/dev/null
   done
@@ -151,27 +152,34 @@ echo_frames() {
 }
 frames() { /usr/bin/python3 "$ROOT/tests/peers/frames.py" "$@"; }
 
+echo_all() {
+  local echoes
+  for echoes in "${DPDK_ECHOES[@]}"; do
+    # shellcheck disable=SC2086  # Words.
+    echo_frames $echoes
+  done
+}
+
 echo_case() {
   open_back_end back_end "$WORK/s" loopback "$PAIRS"
-  echo_frames 1514 "$DPDK_ECHOES"
+  echo_all
   close_back_end back_end
 }
 
 # --- Cases by name ---
 
-# Frames that take several buffers, and chains of several. In the indirect tables of packed rings DPDK says
-# of what it sends that the device may write it (vring_desc_init_indirect_packed), which Annulus refuses: so
-# these are chains in the ring.
+# Frames that take several buffers, and chains of several, in the ring and in indirect tables.
 jumbo() {
-  local PAIRS=1 RING="packed_vq=$1,in_order=$2,mrg_rxbuf=1,queue_size=256" TESTPMD_EAL=
-  local does=loopback
-  [[ $BACK_END != annulus || $1 == 0 ]] || does+=,indirect_desc=off
-  open_back_end back_end "$WORK/s" "$does"
-  # So few at once that all of them find room in the driver's ring, five buffers each.
-  for _ in 1 2 3 4; do
-    echo_frames 9000 48
+  local PAIRS=1 RING="packed_vq=$1,in_order=$2,mrg_rxbuf=1,queue_size=256" TESTPMD_EAL='' option
+  for option in '' ,indirect_desc=off; do
+    [[ $BACK_END == annulus || -z $option ]] || continue  # DPDK's does both at once.
+    open_back_end back_end "$WORK/s" "loopback$option"
+    # So few at once that all of them find room in the driver's ring, five buffers each.
+    for _ in 1 2 3; do
+      echo_frames 48 9000
+    done
+    close_back_end back_end
   done
-  close_back_end back_end
 }
 case_dpdk-jumbo-packed() { jumbo 1 0; }
 case_dpdk-jumbo-packed-inorder() { jumbo 1 1; }
@@ -209,7 +217,7 @@ driver_restart() {
   say driver start
   await 60 'the last frame of the driver that was killed' rx_at_rest
   quit_testpmd driver
-  echo_frames 1514 "$DPDK_ECHOES"
+  echo_all
   close_back_end back_end
 }
 rx_at_rest() {
@@ -271,7 +279,7 @@ case_dpdk-switch() {
   switch_config "$WORK/devices.textproto" "$WORK/s0" "$WORK/s1"
   spawn back_end "$ANNULUS" device --config "$WORK/devices.textproto"
   await 20 'sockets' test -S "$WORK/s0" -a -S "$WORK/s1"
-  frames make "$WORK/in.0" --frames "$DPDK_ECHOES" >/dev/null
+  frames make "$WORK/in.0" --frames 6000 >/dev/null
   pcap_device 1
   frames make "$WORK/empty" --frames 0 >/dev/null
   # One process with both: port 0 is a capture that port 1 sends; port 3 writes what port 2 receives.
@@ -284,7 +292,7 @@ case_dpdk-switch() {
   say driver 'set burst tx delay 10 retry 2000000'
   say driver start
   # A port has room for so many frames; the switch drops what a receiver does not take in time.
-  await_counter driver 1 TX-packets "$DPDK_ECHOES"
+  await_counter driver 1 TX-packets 6000
   await_counter driver 3 TX-packets 1000
   quit_testpmd driver
   frames watch "$WORK/out.0" --straight || fail 'the switch gave something else'
@@ -299,3 +307,25 @@ switch_config() {
     printf 'device { socket: "%s" net { backend: SWITCH switch_name: "lan" } }\n' "$socket"
   done >"$file"
 }
+
+# --- Annulus as the front-end: a card of a VM, served by DPDK's net_vhost ---
+
+# net_vhost_card RING listen|connect: a guest of ours has every frame back from testpmd, which swaps the
+# addresses. The second word is what net_vhost does.
+net_vhost_card() {
+  local BACK_END=dpdk card="vhost-user=$WORK/s"
+  [[ $2 == listen ]] || card+=,listen
+  if [[ $2 == listen ]]; then open_back_end back_end "$WORK/s" loopback; fi
+  spawn vm "$ANNULUS" run --kernel "$MICROGUEST" --memory 64M --net "$card,mtu=1500" \
+    --cmdline "program=net_echo pci=1 ring=$1 rounds=500"
+  if [[ $2 == connect ]]; then
+    await_log vm 'net0: waits for its back-end'
+    open_back_end back_end "$WORK/s" loopback 1 connect
+  fi
+  await_end vm 60
+  grep -qa 'echoed 500 on 1' "$LOGS/vm.log" || fail 'the guest did not have all frames back'
+  close_back_end back_end
+}
+case_annulus-net-vhost-packed() { net_vhost_card packed listen; }
+case_annulus-net-vhost-split() { net_vhost_card split listen; }
+case_annulus-net-vhost-connects() { net_vhost_card split connect; }

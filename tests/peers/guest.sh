@@ -54,3 +54,42 @@ check_file_sent_through_kills() {
   wait $transfer
   check "SHA-256 of $1 MiB sent" "$(l1 accepted)" "$expected"
 }
+
+# check_stream_received_while_moving: random bytes from the host, which end when the guest is at another QEMU.
+check_stream_received_while_moving() {
+  mkfifo /tmp/never 2>/dev/null
+  l1 offer_stream
+  before=$(statistic rx_bytes)
+  timeout 300 nc "$server" 5001 <>/tmp/never | sha256sum >/tmp/sum &
+  transfer=$!
+  await_statistic rx_bytes $((before + 4194304))
+  echo "lab: $(l1 move)"
+  echo "lab: $(($(statistic rx_bytes) - before)) bytes are here after the move"
+  l1 end_stream
+  wait $transfer
+  check 'SHA-256 of what was received' "$(cut -d ' ' -f 1 </tmp/sum)" "$(l1 stream_sum)"
+}
+
+# check_stream_sent_while_moving: and to the host.
+check_stream_sent_while_moving() {
+  dd if=/dev/urandom of=/tmp/part bs=1M count=1 2>/dev/null
+  mkfifo /tmp/stream
+  l1 accept_file
+  before=$(statistic tx_bytes)
+  sha256sum </tmp/stream >/tmp/sum &
+  sum=$!
+  until [ -e /tmp/stream_over ]; do cat /tmp/part; done | tee /tmp/stream | timeout 300 nc "$server" 5002 &
+  transfer=$!
+  await_statistic tx_bytes $((before + 4194304))
+  echo "lab: $(l1 move)"
+  echo "lab: $(($(statistic tx_bytes) - before)) bytes were sent after the move"
+  : >/tmp/stream_over
+  wait $transfer $sum
+  check 'SHA-256 of what was sent' "$(l1 accepted)" "$(cut -d ' ' -f 1 </tmp/sum)"
+}
+
+# await_statistic NAME VALUE: of eth0.
+await_statistic() {
+  tries=1200
+  until [ "$(statistic "$1")" -ge "$2" ] || [ $((tries -= 1)) = 0 ]; do sleep 0.1; done
+}

@@ -9,6 +9,13 @@ ensure_annulus() {
   [[ -x $ANNULUS ]] || die "the build left no $ANNULUS"
 }
 
+# Sets MICROGUEST, the guest of tests/guest, built if need be.
+ensure_microguest() {
+  [[ -z ${MICROGUEST:-} ]] || return 0
+  build_release //tests/guest:microguest
+  MICROGUEST=$RELEASE/tests/guest/microguest.elf
+}
+
 # Sets STREAM_PROGRAMS, the folder with hs_send and hs_receive, and builds these, unless it is set.
 ensure_stream_programs() {
   [[ -z ${STREAM_PROGRAMS:-} ]] || return 0

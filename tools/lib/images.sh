@@ -95,6 +95,7 @@ make_guest_initrd() {
   install -D /bin/busybox "$root/bin/busybox"
   install "$ROOT/tests/lab/guest/init" "$root/init"
   install -m 644 "$ROOT/tests/lab/guest/lib.sh" "$root/lib.sh"
+  install -m 644 "$ROOT/tests/lab/guest/external.sh" "$root/external.sh"
   mkdir -p "$root/scenarios" "$root/dev" "$root/proc" "$root/sys"
   cp "$ROOT"/tests/lab/scenarios/*.sh "$root/scenarios/"
   add_modules "$root/modules" virtio_ring virtio virtio_mmio virtio_pci_modern_dev \
