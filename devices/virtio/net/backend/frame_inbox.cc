@@ -31,14 +31,4 @@ absl::Span<const uint8_t> FrameInbox::FrontOrArm() {
   return ring_.Front();
 }
 
-// No more than there was room for: the writer goes on meanwhile.
-void FrameInbox::Discard() {
-  for (size_t bytes = 0; bytes < FrameRing::kBytes;) {
-    const size_t front = Front().size();
-    if (front == 0) break;
-    bytes += front;
-    Pop();
-  }
-}
-
 }  // namespace annulus::virtio

@@ -43,7 +43,7 @@ class FrameInbox {
   absl::Span<const uint8_t> FrontOrArm();
 
   // Throws away all that waits, but not what comes meanwhile.
-  void Discard();
+  void Discard() { ring_.Discard(); }
 
   // To be polled for POLLIN after FrontOrArm() was empty, and not otherwise.
   int fd() const { return readable_.fd(); }

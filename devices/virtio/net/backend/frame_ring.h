@@ -53,8 +53,19 @@ class FrameRing {
   // Hot. Removes what Front() gave last. REQUIRES: that was a frame.
   void Pop() { PopTo(front_end_); }
 
-  // Hot. The same for several frames: all from the oldest on, one by one, and
-  // those that were wanted are removed at once.
+  // Removes all frames, but no more than there is room for: the writer goes on
+  // meanwhile.
+  void Discard() {
+    for (size_t bytes = 0; bytes < kBytes;) {
+      const size_t front = Front().size();
+      if (front == 0) break;
+      bytes += front;
+      Pop();
+    }
+  }
+
+  // Hot. Front() and Pop() for several frames: all from the oldest on, one by
+  // one, and those that were wanted are removed at once.
   //
   //   FrameRing::Position position = ring.oldest();
   //   while (!(frame = ring.Next(position)).empty()) ...

@@ -88,15 +88,8 @@ void SwitchInbox::Discard() {
   Collect();
   pending_ = 0;
   for (const std::unique_ptr<FrameRing>& ring : rings_) {
-    if (ring == nullptr) continue;
-    // No more than there was room for: its sender goes on meanwhile, and
-    // announces what comes after the above.
-    for (size_t bytes = 0; bytes < FrameRing::kBytes;) {
-      const size_t front = ring->Front().size();
-      if (front == 0) break;
-      bytes += front;
-      ring->Pop();
-    }
+    // Its sender goes on meanwhile, and announces what comes after the above.
+    if (ring != nullptr) ring->Discard();
   }
 }
 
