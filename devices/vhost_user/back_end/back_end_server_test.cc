@@ -31,6 +31,17 @@ namespace {
 class BackEndServerTest : public ::testing::TestWithParam<bool> {
  protected:
   static bool packed() { return GetParam(); }
+
+  // What a driver begins with after a reset: features, and rings of zeroes.
+  static void BeginAnew(TestFrontEnd& front_end) {
+    ASSERT_EQ(front_end.Ask(Request::kSetFeatures,
+                            FeaturesOf(packed()) |
+                                uint64_t{1} << kFeatureProtocolFeatures),
+              0u);
+    std::array<uint8_t, 0x1000> zeroes = {};
+    ASSERT_TRUE(front_end.memory().Write(memory::GuestAddress(0x10000),
+                                         absl::MakeConstSpan(zeroes)));
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Rings, BackEndServerTest, ::testing::Bool(),
@@ -256,14 +267,7 @@ TEST_P(BackEndServerTest, DeviceThatWasResetServesANewDriver) {
     } else {
       ASSERT_TRUE(front_end.Send(Request::kResetDevice));
     }
-    ASSERT_EQ(front_end.Ask(Request::kSetFeatures,
-                            FeaturesOf(packed()) |
-                                uint64_t{1} << kFeatureProtocolFeatures),
-              0u);
-    // What a driver begins with.
-    std::array<uint8_t, 0x1000> zeroes = {};
-    ASSERT_TRUE(front_end.memory().Write(memory::GuestAddress(0x10000),
-                                         absl::MakeConstSpan(zeroes)));
+    ASSERT_NO_FATAL_FAILURE(BeginAnew(front_end));
   }
 }
 
@@ -380,13 +384,7 @@ TEST_P(BackEndServerTest, StateFileSaysNothingToTheDriverAfterAReset) {
     for (int i = 0; i < 12; ++i) EXPECT_EQ(queue.AwaitUsed().len, 16u);
     for (int i = 0; i < 5 - driver; ++i) ExpectServed(queue);
     ASSERT_EQ(front_end.Ask(Request::kSetStatus, uint64_t{0}), 0u);
-    ASSERT_EQ(front_end.Ask(Request::kSetFeatures,
-                            FeaturesOf(packed()) |
-                                uint64_t{1} << kFeatureProtocolFeatures),
-              0u);
-    std::array<uint8_t, 0x1000> zeroes = {};
-    ASSERT_TRUE(front_end.memory().Write(memory::GuestAddress(0x10000),
-                                         absl::MakeConstSpan(zeroes)));
+    ASSERT_NO_FATAL_FAILURE(BeginAnew(front_end));
   }
 }
 
