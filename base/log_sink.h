@@ -12,7 +12,8 @@ enum class LogSeverity : uint8_t { kDebug, kInfo, kWarning, kError };
 // Where the library's log lines go. The embedder implements it; the library
 // itself never writes to a terminal.
 //
-// Threads: Log() is called from any thread, concurrently.
+// Threads: Log() is called from any thread, concurrently, and with locks held:
+//   it returns soon. Of a Vmm it may call Stop(), and nothing else.
 // Trust: `line` may quote guest-controlled numbers, never guest-chosen text.
 class LogSink {
  public:

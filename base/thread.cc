@@ -3,11 +3,13 @@
 #include <signal.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/thread_entries.h"
 
 namespace annulus {
 namespace {
@@ -15,23 +17,46 @@ namespace {
 struct ThreadStart {
   std::string name;
   std::function<void()> body;
+  ThreadKind kind;
+  ThreadSetup* setup;
+  ThreadEntries* entries;  // The starter's, until EnterThread(). With a setup.
 };
+
+// False: the thread is to end.
+bool EnterThread(ThreadStart& start) {
+  if (start.setup == nullptr) return true;
+  absl::Status status = start.setup->EnterThread(start.kind, start.name);
+  const bool ok = status.ok();
+  start.entries->End(std::move(status));
+  return ok;
+}
 
 void* RunBody(void* argument) {
   const std::unique_ptr<ThreadStart> start(static_cast<ThreadStart*>(argument));
   pthread_setname_np(pthread_self(), start->name.c_str());
-  start->body();
+  const ScopedThreadSetup inherited(start->setup);
+  if (EnterThread(*start)) start->body();
   return nullptr;
 }
 
 }  // namespace
 
 absl::StatusOr<Thread> Thread::Start(absl::string_view name,
-                                     std::function<void()> body) {
-  // A longer name would be refused as a whole.
+                                     std::function<void()> body,
+                                     ThreadKind kind) {
   auto owned = std::make_unique<ThreadStart>();
+  // A longer name would be refused as a whole.
   owned->name = std::string(name.substr(0, 15));
   owned->body = std::move(body);
+  owned->kind = kind;
+  owned->setup = ScopedThreadSetup::Current();
+  // It waits by itself, if nobody waits for several.
+  std::optional<ThreadEntries> alone;
+  if (owned->setup != nullptr && ThreadEntries::Current() == nullptr) {
+    alone.emplace();
+  }
+  owned->entries = ThreadEntries::Current();
+  if (owned->setup != nullptr) owned->entries->Begin();
   // A new thread inherits the mask: it never runs with a signal unblocked.
   const sigset_t blocked = BlockedSignals();
   sigset_t before;
@@ -40,11 +65,16 @@ absl::StatusOr<Thread> Thread::Start(absl::string_view name,
   const int error = pthread_create(&handle, nullptr, &RunBody, owned.get());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0) {
+    if (owned->setup != nullptr) owned->entries->End(absl::OkStatus());
     return absl::ErrnoToStatus(error,
                                absl::StrCat("starting thread \"", name, "\""));
   }
   (void)owned.release();  // RunBody() owns it now.
-  return Thread(handle);
+  Thread thread(handle);
+  if (alone.has_value()) {
+    if (absl::Status status = alone->Await(); !status.ok()) return status;
+  }
+  return thread;
 }
 
 sigset_t Thread::BlockedSignals() {

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/thread_setup.h"
 
 namespace annulus {
 
@@ -19,9 +20,11 @@ namespace annulus {
 // Threads: thread-compatible.
 class Thread {
  public:
-  // Of `name`, 15 bytes are seen in /proc. `body` runs on the new thread.
+  // Of `name`, 15 bytes are seen in /proc. `body` runs on the new thread, after
+  // what the ThreadSetup in force, if any, does there.
   static absl::StatusOr<Thread> Start(absl::string_view name,
-                                      std::function<void()> body);
+                                      std::function<void()> body,
+                                      ThreadKind kind = ThreadKind::kControl);
 
   // Those that such a thread blocks.
   static sigset_t BlockedSignals();

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitizer.h"
 #include "gtest/gtest.h"
 #include "tests/interleaving/scenario.h"
-#include "tests/rings/sanitizer.h"
 
 // Every interleaving of the real queues and drivers, ring by ring; each test
 // prints what it covered. Set ANNULUS_INTERLEAVING_SOAK for rings of 3 and 4 on
@@ -20,9 +20,6 @@ void PrintTo(const Scenario& scenario, std::ostream* os) {
 }
 
 namespace {
-
-// Who looks for mistakes of the checker's own need not see every ring.
-using virtio::kSanitizer;
 
 constexpr size_t kMaxStates = 4'000'000;
 constexpr size_t kSoakStates = 60'000'000;

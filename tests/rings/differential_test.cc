@@ -17,12 +17,12 @@
 #include <memory>
 #include <vector>
 
+#include "base/sanitizer.h"
 #include "gtest/gtest.h"
 #include "tests/rings/packed_rings.h"
 #include "tests/rings/ring_case.h"
 #include "tests/rings/ring_model.h"
 #include "tests/rings/rings.h"
-#include "tests/rings/sanitizer.h"
 #include "tests/rings/split_rings.h"
 
 namespace annulus::virtio::differential {

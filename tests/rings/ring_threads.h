@@ -13,12 +13,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/event_fd.h"
+#include "base/sanitizer.h"
 #include "devices/virtio/driver/fake_driver.h"
 #include "devices/virtio/queue/virtqueue.h"
 #include "gtest/gtest.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
-#include "tests/rings/sanitizer.h"
 
 // The two threads of threads_test, and what they and its watchdog share.
 

@@ -17,11 +17,11 @@
 #include "base/event_fd.h"
 #include "base/mutex.h"
 #include "base/rate_limiter.h"
+#include "base/shared_event_signal.h"
 #include "base/status_macros.h"
 #include "base/thread.h"
 #include "devices/vhost_user/back_end/back_end_session.h"
 #include "devices/vhost_user/back_end/queue_state_file.h"
-#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/vsock/backend/unix_address.h"
 
 namespace annulus::vhost_user {
@@ -91,9 +91,10 @@ class Server final : public BackEndServer {
   ~Server() override { StopThread(); }
 
   absl::Status StartThread() {
-    ANNULUS_ASSIGN_OR_RETURN(thread_,
-                             Thread::Start(absl::StrCat(options_.name, "/vu"),
-                                           [this] { ThreadMain(); }));
+    ANNULUS_ASSIGN_OR_RETURN(
+        thread_, Thread::Start(
+                     absl::StrCat(options_.name, "/vu"),
+                     [this] { ThreadMain(); }, ThreadKind::kVhostUser));
     return absl::OkStatus();
   }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "base/event_fd.h"
+#include "base/shared_event_signal.h"
 #include "base/unique_fd.h"
 #include "devices/vhost_user/back_end/back_end_device.h"
 #include "devices/vhost_user/back_end/queue_state_file.h"
@@ -21,7 +22,6 @@
 #include "devices/vhost_user/wire/message.h"
 #include "devices/vhost_user/wire/message_socket.h"
 #include "devices/vhost_user/wire/protocol.h"
-#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec/features.h"
 

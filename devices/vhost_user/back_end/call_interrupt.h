@@ -8,9 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/event_fd.h"
+#include "base/shared_event_signal.h"
 #include "base/unique_fd.h"
 #include "devices/interrupt.h"
-#include "devices/vhost_user/wire/shared_event_signal.h"
 
 namespace annulus::vhost_user {
 

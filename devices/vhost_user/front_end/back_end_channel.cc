@@ -1,5 +1,7 @@
 #include "devices/vhost_user/front_end/back_end_channel.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -9,6 +11,14 @@
 #include "base/status_macros.h"
 
 namespace annulus::vhost_user {
+namespace {
+
+bool IsSignalled(const EventFd& event) {
+  pollfd fd = {.fd = event.fd(), .events = POLLIN, .revents = 0};
+  return ::poll(&fd, 1, 0) > 0;
+}
+
+}  // namespace
 
 BackEndChannel::BackEndChannel(UniqueFd socket, const EventFd& stop,
                                absl::Duration patience)
@@ -20,7 +30,13 @@ BackEndChannel::BackEndChannel(UniqueFd socket, const EventFd& stop,
 
 void BackEndChannel::BeginWait() {
   const int64_t now = MonotonicNanoseconds();
-  left_ns_ = std::min(patience_ns_, left_ns_ + (now - waited_ns_));
+  if (!leaving_) {
+    left_ns_ = std::min(patience_ns_, left_ns_ + (now - waited_ns_));
+    leaving_ = IsSignalled(*stop_);
+    if (leaving_) {
+      left_ns_ = std::min(left_ns_, absl::ToInt64Nanoseconds(kFarewell));
+    }
+  }
   deadline_ns_ = now + left_ns_;
 }
 
@@ -48,8 +64,8 @@ absl::StatusOr<uint64_t> BackEndChannel::Get(Request request) {
 
 absl::StatusOr<Message> BackEndChannel::Exchange(const Message& request) {
   BeginWait();
-  ANNULUS_RETURN_IF_ERROR(socket_.Send(request, *stop_, TimeLeft()));
-  ANNULUS_ASSIGN_OR_RETURN(Message reply, socket_.Receive(*stop_, TimeLeft()));
+  ANNULUS_RETURN_IF_ERROR(socket_.Send(request, Stop(), TimeLeft()));
+  ANNULUS_ASSIGN_OR_RETURN(Message reply, socket_.Receive(Stop(), TimeLeft()));
   EndWait();
   if (reply.request != request.request || (reply.flags & kFlagReply) == 0) {
     return absl::InvalidArgumentError(
@@ -70,7 +86,7 @@ absl::Status BackEndChannel::Tell(Message request,
 absl::Status BackEndChannel::SendOrExchange(Message& request) {
   if (!acknowledged_) {
     BeginWait();
-    absl::Status sent = socket_.Send(request, *stop_, TimeLeft());
+    absl::Status sent = socket_.Send(request, Stop(), TimeLeft());
     EndWait();
     return sent;
   }

@@ -21,6 +21,8 @@ namespace annulus::vhost_user {
 // A guest waits for what is asked, so the time for answers is a budget: at most
 // `patience`, less what earlier ones took, and as much more as time has passed
 // since. However many requests follow each other, they take that long together.
+// When nobody is to wait any more, a request under way fails; what is left to
+// say, so that a back-end which does answer ends in good order, has kFarewell.
 //
 // Threads: thread-compatible.
 // Trust: the back-end is untrusted. An answer to something else, of another
@@ -28,7 +30,9 @@ namespace annulus::vhost_user {
 //   closed: nobody knows what the back-end has understood.
 class BackEndChannel {
  public:
-  // `stop` ends waiting; outlives this.
+  static constexpr absl::Duration kFarewell = absl::Milliseconds(20);
+
+  // `stop` ends waiting, once signalled for ever; outlives this.
   BackEndChannel(UniqueFd socket, const EventFd& stop, absl::Duration patience);
 
   // From now on a request without an answer of its own asks whether it was
@@ -58,13 +62,17 @@ class BackEndChannel {
   void BeginWait();
   absl::Duration TimeLeft() const;
   void EndWait();
+  // What ends the wait that is on.
+  const EventFd& Stop() const { return leaving_ ? never_ : *stop_; }
 
   MessageSocket socket_;
   const EventFd* stop_;
+  EventFd never_{UniqueFd()};  // Of no descriptor, which poll(2) skips.
   const int64_t patience_ns_;
   int64_t left_ns_;          // As of waited_ns_.
   int64_t waited_ns_;        // End of the last wait.
   int64_t deadline_ns_ = 0;  // Of the one that is on.
+  bool leaving_ = false;     // `stop` was signalled.
   bool acknowledged_ = false;
 };
 

@@ -111,15 +111,16 @@ absl::Status FrontEndDevice::Initialize() {
     interrupts_.resize(card.queues);
   }
   ANNULUS_ASSIGN_OR_RETURN(
-      thread_,
-      Thread::Start(absl::StrCat(options_.name, "/vhost"), [this] { Run(); }));
+      thread_, Thread::Start(
+                   absl::StrCat(options_.name, "/vhost"), [this] { Run(); },
+                   ThreadKind::kVhostUser));
   return absl::OkStatus();
 }
 
 FrontEndDevice::~FrontEndDevice() {
-  Reset();
-  stop_.Signal();
+  EndWaits();
   thread_.Join();
+  Reset();
 }
 
 void FrontEndDevice::ReadConfig(uint32_t offset,

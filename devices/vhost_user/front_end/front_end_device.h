@@ -18,6 +18,7 @@
 #include "base/log_sink.h"
 #include "base/mutex.h"
 #include "base/rate_limiter.h"
+#include "base/shared_event_signal.h"
 #include "base/thread.h"
 #include "base/unique_fd.h"
 #include "devices/interrupt.h"
@@ -26,7 +27,6 @@
 #include "devices/vhost_user/front_end/front_end_card.h"
 #include "devices/vhost_user/wire/message_socket.h"
 #include "devices/vhost_user/wire/protocol.h"
-#include "devices/vhost_user/wire/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/queue/queue_state.h"
 #include "devices/virtio/vsock/backend/bound_socket.h"
@@ -103,6 +103,10 @@ class FrontEndDevice final : public virtio::VirtioDevice {
                   const virtio::QueueResources& resources) override;
   std::optional<virtio::QueueState> StopQueue(uint16_t index) override;
   void Reset() override;
+
+  // Nobody waits for the back-end from now on, or for another one: the device
+  // is about to go. Any thread; idempotent.
+  void EndWaits() { stop_.Signal(); }
 
   // How often a connection was made. Any thread.
   uint64_t connections() const {

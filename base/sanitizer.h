@@ -1,10 +1,11 @@
-#ifndef TESTS_RINGS_SANITIZER_H_
-#define TESTS_RINGS_SANITIZER_H_
+#ifndef BASE_SANITIZER_H_
+#define BASE_SANITIZER_H_
 
-namespace annulus::virtio {
+namespace annulus {
 
-// Whether everything is slow: tests that take as many steps as there is time
-// for take fewer.
+// Whether AddressSanitizer or ThreadSanitizer watches: everything is slow,
+// memory is not what the program alone uses, and the sanitizer makes system
+// calls of its own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kSanitizer = true;
 #elif defined(__has_feature)
@@ -17,6 +18,6 @@ inline constexpr bool kSanitizer = false;
 inline constexpr bool kSanitizer = false;
 #endif
 
-}  // namespace annulus::virtio
+}  // namespace annulus
 
-#endif  // TESTS_RINGS_SANITIZER_H_
+#endif  // BASE_SANITIZER_H_

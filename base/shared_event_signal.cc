@@ -1,4 +1,4 @@
-#include "devices/vhost_user/wire/shared_event_signal.h"
+#include "base/shared_event_signal.h"
 
 #include <linux/aio_abi.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "base/status_macros.h"
 
-namespace annulus::vhost_user {
+namespace annulus {
 
 static_assert(std::is_same_v<aio_context_t, __kernel_ulong_t> &&
               sizeof(aio_context_t) == sizeof(uint64_t));
@@ -54,4 +54,4 @@ void SharedEventSignal::Signal(int fd) const {
   ::syscall(SYS_io_getevents, context_, 0, 1, &done, nullptr);
 }
 
-}  // namespace annulus::vhost_user
+}  // namespace annulus

@@ -1,12 +1,12 @@
-#ifndef DEVICES_VHOST_USER_WIRE_SHARED_EVENT_SIGNAL_H_
-#define DEVICES_VHOST_USER_WIRE_SHARED_EVENT_SIGNAL_H_
+#ifndef BASE_SHARED_EVENT_SIGNAL_H_
+#define BASE_SHARED_EVENT_SIGNAL_H_
 
 #include <cstdint>
 
 #include "absl/status/statusor.h"
 #include "base/event_fd.h"
 
-namespace annulus::vhost_user {
+namespace annulus {
 
 // Signals eventfds that an untrusted process has, too.
 //
@@ -36,6 +36,6 @@ class SharedEventSignal {
   EventFd ready_;     // Always readable: what the operation waits for.
 };
 
-}  // namespace annulus::vhost_user
+}  // namespace annulus
 
-#endif  // DEVICES_VHOST_USER_WIRE_SHARED_EVENT_SIGNAL_H_
+#endif  // BASE_SHARED_EVENT_SIGNAL_H_

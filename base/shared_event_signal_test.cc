@@ -1,4 +1,4 @@
-#include "devices/vhost_user/wire/shared_event_signal.h"
+#include "base/shared_event_signal.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "base/event_fd.h"
 #include "gtest/gtest.h"
 
-namespace annulus::vhost_user {
+namespace annulus {
 namespace {
 
 TEST(SharedEventSignalTest, IsCounted) {
@@ -47,4 +47,4 @@ TEST(SharedEventSignalTest, FullOneThatBlocksHoldsNobodyUp) {
 }
 
 }  // namespace
-}  // namespace annulus::vhost_user
+}  // namespace annulus
