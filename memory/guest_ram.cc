@@ -96,6 +96,11 @@ void Advise(const GuestRamOptions& options, void* host) {
   // A core dump of the VMM shall hold no guest's secrets.
   (void)::madvise(host, options.size, MADV_DONTDUMP);
   (void)::madvise(host, options.size, MADV_HUGEPAGE);
+  // Of the first 2 MiB, where tables and boot code are, a guest uses some pages
+  // and an idle microguest no others: it shall not cost a large page.
+  if (!options.hugepages && !options.prefault && options.size > kHugepageSize) {
+    (void)::madvise(host, kHugepageSize, MADV_NOHUGEPAGE);
+  }
   if (!options.shared) {
     (void)::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, host, options.size,
                   options.name.c_str());

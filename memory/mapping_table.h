@@ -48,12 +48,13 @@ class MappingTable {
   bool lost(size_t slot) const;
 
  private:
-  // A slot that changes has an odd sequence, and another one afterwards.
+  // A slot that changes has an odd sequence, and another one afterwards. All of
+  // it is 0 at first, so that the table is no part of the program's file.
   struct Slot {
     std::atomic<uint64_t> sequence{0};
     std::atomic<uint64_t> begin{0};  // 0: free.
     std::atomic<uint64_t> size{0};
-    std::atomic<int> lost_fd{-1};
+    std::atomic<int> lost_fd{0};
     std::atomic<bool> lost{false};
   };
   static_assert(std::atomic<uint64_t>::is_always_lock_free &&
