@@ -73,6 +73,11 @@ void DataQueue::SetFeatures(const FeatureSet& negotiated) {
   if (transmit_ != nullptr) transmit_->SetFeatures(negotiated);
 }
 
+void DataQueue::SetLink(bool up) {
+  if (receive_ != nullptr) receive_->SetLink(up);
+  if (transmit_ != nullptr) transmit_->SetLink(up);
+}
+
 void DataQueue::Start(const QueueResources& resources) {
   const MutexLock lock(mu_);
   worker_->Stop();

@@ -58,6 +58,8 @@ class DataQueue {
   void SetFeatures(const FeatureSet& negotiated);
   void Start(const QueueResources& resources);
   std::optional<QueueState> Stop();
+  // Any thread. While the link is not up, frames are dropped.
+  void SetLink(bool up);
   // Any thread: the settings changed.
   void Wake() { worker_->Wake(); }
 

@@ -415,12 +415,35 @@ void NetDevice::SettingsPublished(const NetSettings&) {
   for (const std::unique_ptr<DataQueue>& queue : data_) queue->Wake();
 }
 
+void NetDevice::SetLinkObserver(LinkObserver* observer) {
+  const MutexLock lock(link_mu_);
+  link_observer_ = observer;
+}
+
+void NetDevice::SetLink(bool plugged) {
+  const MutexLock lock(link_mu_);
+  plugged_ = plugged;
+  for (const std::unique_ptr<DataQueue>& queue : data_) {
+    queue->SetLink(plugged);
+  }
+  UpdateLink();
+}
+
 void NetDevice::LinkChanged(bool up) {
+  const MutexLock lock(link_mu_);
+  backend_up_ = up;
+  UpdateLink();
+}
+
+void NetDevice::UpdateLink() {
+  const bool up = plugged_ && backend_up_;
   const uint16_t before =
       up ? status_.fetch_or(kNetStatusLinkUp, std::memory_order_relaxed)
          : status_.fetch_and(static_cast<uint16_t>(~kNetStatusLinkUp),
                              std::memory_order_relaxed);
-  if (((before & kNetStatusLinkUp) != 0) != up) ConfigChanged();
+  if (((before & kNetStatusLinkUp) != 0) == up) return;
+  ConfigChanged();
+  if (link_observer_ != nullptr) link_observer_->LinkChanged(up);
 }
 
 }  // namespace annulus::virtio

@@ -29,6 +29,7 @@
 #include "devices/virtio/net/steering/steering_inboxes.h"
 #include "devices/virtio/spec/device_id.h"
 #include "devices/virtio/spec/features.h"
+#include "devices/virtio/spec/net.h"
 #include "devices/virtio/worker/queue_worker.h"
 
 namespace annulus::virtio {
@@ -37,8 +38,9 @@ namespace annulus::virtio {
 // transmitq, each queue served by a thread of its own, and a control queue.
 // Frames go between guest memory and a NetBackend.
 //
-// Threads: as VirtioDevice; Announce(), SetMtu(), ForgetMtu(), SendRarp() and
-//   the counters from any thread. All threads are made in Create().
+// Threads: as VirtioDevice; Announce(), SetMtu(), ForgetMtu(), SendRarp(),
+//   SetLink() and the counters from any thread. All threads are made in
+//   Create().
 // Trust: all that the driver writes is guest-controlled; frames from the
 //   backend are not trusted either.
 // Allocation: none on the data queues after Create().
@@ -94,6 +96,17 @@ class NetDevice final : public VirtioDevice,
   // one, of the last address. False: no address of a card.
   bool SendRarp(const MacAddress& mac);
 
+  // Pulls the cable, or plugs it in: the link is up when this and the backend
+  // say so. While it is pulled, frames are dropped in both directions.
+  void SetLink(bool plugged);
+  // Whether the driver sees it up.
+  bool link_up() const {
+    return (status_.load(std::memory_order_relaxed) & kNetStatusLinkUp) != 0;
+  }
+  // Who is told when the link goes up or down; outlives the device. To be
+  // called before a driver is there.
+  void SetLinkObserver(LinkObserver* observer);
+
   // Of a data queue: receive queues are even. REQUIRES: index is below twice
   // the options' queue_pairs.
   const QueueCounters& counters(uint16_t index) const;
@@ -126,8 +139,9 @@ class NetDevice final : public VirtioDevice,
   Coalescing QueueCoalescing(uint16_t vq) const override;
   void SettingsPublished(const NetSettings& settings) override;
 
-  // LinkObserver
+  // LinkObserver: that of the backend.
   void LinkChanged(bool up) override;
+  void UpdateLink() ABSL_EXCLUSIVE_LOCKS_REQUIRED(link_mu_);
 
   // Constant after Create().
   const NetOptions options_;
@@ -147,6 +161,12 @@ class NetDevice final : public VirtioDevice,
   std::atomic<uint16_t> status_;
   std::atomic<uint16_t> mtu_;
   std::atomic<uint32_t> generation_{0};
+
+  // Taken before mu_.
+  Mutex link_mu_;
+  bool plugged_ ABSL_GUARDED_BY(link_mu_) = true;
+  bool backend_up_ ABSL_GUARDED_BY(link_mu_) = false;
+  LinkObserver* link_observer_ ABSL_GUARDED_BY(link_mu_) = nullptr;
 
   Mutex mu_;
   // Whom to tell of changes; null while no queue runs.

@@ -291,6 +291,39 @@ TEST_F(NetDeviceTest, LinkGoesDownAndUpWithItsBackend) {
   }
 }
 
+class LinkRecorder final : public LinkObserver {
+ public:
+  void LinkChanged(bool up) override { told.push_back(up); }
+  std::vector<bool> told;
+};
+
+TEST_F(NetDeviceTest, LinkIsUpWhenTheCableAndTheBackendSaySo) {
+  auto owned = std::make_unique<PulledBackend>();
+  LinkState& backend = owned->link;
+  Make(1, std::move(owned));
+  LinkRecorder recorder;
+  device_->SetLinkObserver(&recorder);
+  Start(FeatureSet::Of(kFeatureVersion1, kNetStatus), 2);
+  device_->SetLink(false);
+  EXPECT_FALSE(device_->link_up());
+  EXPECT_EQ(host_.changes, 1);
+  backend.Set(false);
+  device_->SetLink(true);
+  EXPECT_FALSE(device_->link_up());
+  EXPECT_EQ(host_.changes, 1);
+  device_->SetLink(false);
+  backend.Set(true);
+  EXPECT_FALSE(device_->link_up());
+  device_->SetLink(true);
+  EXPECT_TRUE(device_->link_up());
+  EXPECT_EQ(host_.changes, 2);
+  EXPECT_EQ(recorder.told, std::vector<bool>({false, true}));
+  // A reset of the driver does not mend a cable.
+  device_->SetLink(false);
+  device_->Reset();
+  EXPECT_FALSE(device_->link_up());
+}
+
 // bad_inputs 31: "one desc malformed kills worker: CH #8142". One bad queue
 // never harms another.
 TEST_F(NetDeviceTest, QueueThatBreaksLeavesTheOthersRunning) {

@@ -8,10 +8,10 @@ namespace {
 
 // By NetDrop.
 constexpr std::array<absl::string_view, kNetDropReasons> kDropNames = {
-    "malformed", "backend", "filtered", "no_room", "offload", "steering"};
+    "malformed", "backend",  "filtered", "no_room",
+    "offload",   "steering", "link_down"};
 
-// Those of header split that have counted anything.
-void AppendSplit(const SplitCounters& split, std::string& text) {
+void VisitSplit(const SplitCounters& split, CounterVisitor visit) {
   const struct {
     absl::string_view name;
     const Counter& counter;
@@ -29,13 +29,22 @@ void AppendSplit(const SplitCounters& split, std::string& text) {
       {"unpredicted", split.unpredicted},
   };
   for (const auto& [name, counter] : kCounters) {
-    if (counter.value() != 0) {
-      absl::StrAppend(&text, " ", name, "=", counter.value());
-    }
+    visit(name, {}, counter.value());
   }
 }
 
 }  // namespace
+
+void VisitCounters(const QueueCounters& counters, CounterVisitor visit) {
+  visit("frames", {}, counters.frames.value());
+  visit("bytes", {}, counters.bytes.value());
+  visit("interrupts", {}, counters.interrupts.value());
+  visit("short_buffers", {}, counters.short_buffers.value());
+  for (size_t i = 0; i < kNetDropReasons; ++i) {
+    visit("drops", kDropNames[i], counters.drops[i].value());
+  }
+  VisitSplit(counters.split, visit);
+}
 
 std::string DescribeCounters(const QueueCounters& counters,
                              uint64_t notifications) {
@@ -66,7 +75,10 @@ std::string DescribeCounters(const QueueCounters& counters,
   if (counters.short_buffers.value() != 0) {
     absl::StrAppend(&text, " short_buffers=", counters.short_buffers.value());
   }
-  AppendSplit(counters.split, text);
+  VisitSplit(counters.split, [&text](absl::string_view name, absl::string_view,
+                                     uint64_t value) {
+    if (value != 0) absl::StrAppend(&text, " ", name, "=", value);
+  });
   if (batches != 0) absl::StrAppend(&text, " batches:", histogram);
   return text;
 }

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "base/counter.h"
 #include "devices/virtio/net/header_split/split_counters.h"
 
@@ -20,8 +22,9 @@ enum class NetDrop : uint8_t {
   kNoRoom,     // Receive: the driver's buffers are too small.
   kOffload,    // Receive: needs an offload that the driver did not acknowledge.
   kSteering,   // Receive: the queue that it belongs to has no room for it.
+  kLinkDown,   // NetDevice::SetLink().
 };
-inline constexpr size_t kNetDropReasons = 6;
+inline constexpr size_t kNetDropReasons = 7;
 
 // What one data queue did since the device was made.
 //
@@ -45,6 +48,12 @@ struct QueueCounters {
     batches[log2 < batches.size() ? log2 : batches.size() - 1].Add(1);
   }
 };
+
+// All of them, one after the other: its name, and of what else it is, such as
+// why frames were dropped, or nothing. Cold.
+using CounterVisitor = absl::FunctionRef<void(
+    absl::string_view name, absl::string_view reason, uint64_t value)>;
+void VisitCounters(const QueueCounters& counters, CounterVisitor visit);
 
 // One line for people: "frames=10 bytes=600 notifications=1 ...". Cold.
 // `notifications` are the available buffer notifications that the driver sent;

@@ -56,7 +56,9 @@ void RngDevice::Reset() { worker_->Stop(); }
 bool RngDevice::Drain(Virtqueue& queue) {
   for (int i = 0; i < kMaxChainsPerDrain; ++i) {
     if (!queue.Pop(chain_)) return false;
-    queue.Push(chain_, FillChain());
+    const uint32_t bytes = FillChain();
+    queue.Push(chain_, bytes);
+    bytes_.Add(bytes);
   }
   return true;
 }

@@ -11,6 +11,7 @@
 #include "absl/base/attributes.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "base/counter.h"
 #include "base/log_sink.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/queue/descriptor_chain.h"
@@ -86,6 +87,8 @@ class RngDevice final : public VirtioDevice, private QueueHandler {
   uint64_t entropy_failures() const {
     return entropy_failures_.load(std::memory_order_relaxed);
   }
+  // What the driver was given.
+  uint64_t bytes() const { return bytes_.value(); }
 
  private:
   static constexpr std::array<uint16_t, 1> kQueueSizes = {kMaxQueueSize};
@@ -101,6 +104,7 @@ class RngDevice final : public VirtioDevice, private QueueHandler {
   EntropySource& source_;
 
   std::atomic<uint64_t> entropy_failures_{0};
+  Counter bytes_;
 
   // Owned by the worker's thread.
   DescriptorChain chain_;

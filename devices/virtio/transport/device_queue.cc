@@ -26,4 +26,11 @@ void DeviceQueue::Notify() const {
   if (enabled_.load(std::memory_order_relaxed)) notification_.Signal();
 }
 
+void DeviceQueue::NotifyBy(const SharedEventSignal& signal) const {
+  // Relaxed: as above.
+  if (enabled_.load(std::memory_order_relaxed)) {
+    signal.Signal(notification_.fd());
+  }
+}
+
 }  // namespace annulus::virtio

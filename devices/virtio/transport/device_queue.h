@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/event_fd.h"
+#include "base/shared_event_signal.h"
 #include "devices/virtio/queue/queue_config.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/transport/queue_registers.h"
@@ -16,8 +17,8 @@ namespace annulus::virtio {
 // its registers, what of them was latched when it was enabled, and where its
 // available buffer notifications arrive. The ring itself is the device's.
 //
-// Threads: DeviceState guards all of it, but Notify() and notification(), which
-//   any thread may call without a lock.
+// Threads: DeviceState guards all of it, but Notify(), NotifyBy() and
+//   notification(), which any thread may call without a lock.
 // Trust: the registers are guest-controlled.
 // Allocation: none.
 class DeviceQueue {
@@ -41,6 +42,8 @@ class DeviceQueue {
 
   // Signals notification(), if the queue is enabled.
   void Notify() const;
+  // Likewise, where another process could make that wait.
+  void NotifyBy(const SharedEventSignal& signal) const;
   const EventFd& notification() const { return notification_; }
 
  private:

@@ -28,21 +28,34 @@ absl::StatusOr<std::unique_ptr<DeviceState>> DeviceState::Create(
     queues.push_back(
         std::make_unique<DeviceQueue>(size, std::move(notification)));
   }
-  return std::unique_ptr<DeviceState>(
-      new DeviceState(device, memory, notifier, options, std::move(queues)));
+  std::optional<SharedEventSignal> signal;
+  if (options.shared_notifications) {
+    ANNULUS_ASSIGN_OR_RETURN(SharedEventSignal made,
+                             SharedEventSignal::Create());
+    signal.emplace(std::move(made));
+  }
+  return std::unique_ptr<DeviceState>(new DeviceState(
+      device, memory, notifier, options, std::move(queues), std::move(signal)));
 }
 
 DeviceState::DeviceState(VirtioDevice& device,
                          const memory::GuestMemory& memory,
                          DriverNotifier& notifier,
                          const TransportOptions& options,
-                         std::vector<std::unique_ptr<DeviceQueue>> queues)
+                         std::vector<std::unique_ptr<DeviceQueue>> queues,
+                         std::optional<SharedEventSignal> signal)
     : device_(device),
       memory_(memory),
       notifier_(notifier),
+      observer_(options.observer),
       queues_(std::move(queues)),
+      signal_(std::move(signal)),
       config_(device),
-      features_(device, options) {}
+      features_(device, options) {
+  for (uint16_t i = 0; i < queue_count(); ++i) {
+    hosts_.push_back(std::make_unique<QueueHost>(*this, i));
+  }
+}
 
 DeviceState::~DeviceState() { device_.Reset(); }
 
@@ -86,10 +99,11 @@ void DeviceState::SetDriverOk() {
   const uint8_t before =
       status_.fetch_or(kStatusDriverOk, std::memory_order_acq_rel);
   if ((before & kStatusDeviceNeedsReset) != 0) {
-    // NeedsReset() came in between, too early to notify.
+    // QueueBroken() came in between, too early to notify.
     notifier_.ConfigurationChange();
     return;
   }
+  if (observer_ != nullptr) observer_->DriverReady();
   device_.Start(features_.ForDevice());
   for (uint16_t i = 0; i < queue_count(); ++i) {
     if (queues_[i]->enabled()) StartQueue(i);
@@ -103,7 +117,7 @@ void DeviceState::StartQueue(uint16_t index) {
                                 .memory = &memory_,
                                 .notification = &queue.notification(),
                                 .interrupt = &notifier_.UsedBuffer(index),
-                                .host = this,
+                                .host = hosts_[index].get(),
                             });
 }
 
@@ -118,7 +132,9 @@ void DeviceState::ResetLocked() {
   queue_select_ = 0;
   notification_data_.store(false, std::memory_order_relaxed);
   notifier_.Reset();
+  const bool had_driver = Has(kStatusDriverOk);
   status_.store(0, std::memory_order_release);
+  if (had_driver && observer_ != nullptr) observer_->DeviceReset();
 }
 
 void DeviceState::WriteDriverFeatures(uint32_t bits) {
@@ -188,7 +204,7 @@ void DeviceState::EnableQueue() {
   DeviceQueue* queue = SelectedForSetup();
   if (queue == nullptr) return;
   if (!queue->Enable(features_.ForDevice())) {
-    NeedsReset();
+    QueueBroken(static_cast<uint16_t>(queue_select_));
     return;
   }
   if (Has(kStatusDriverOk)) StartQueue(static_cast<uint16_t>(queue_select_));
@@ -221,7 +237,12 @@ void DeviceState::ResetQueue() {
 }
 
 void DeviceState::Notify(uint64_t queue) const {
-  if (queue < queues_.size()) queues_[queue]->Notify();
+  if (queue >= queues_.size()) return;
+  if (signal_.has_value()) {
+    queues_[queue]->NotifyBy(*signal_);
+  } else {
+    queues_[queue]->Notify();
+  }
 }
 
 const EventFd& DeviceState::notification(uint16_t queue) const {
@@ -235,7 +256,8 @@ void DeviceState::ConfigChanged() {
   if (Has(kStatusDriverOk)) notifier_.ConfigurationChange();
 }
 
-void DeviceState::NeedsReset() {
+void DeviceState::QueueBroken(uint16_t index) {
+  if (observer_ != nullptr) observer_->QueueBroken(index);
   const uint8_t before =
       status_.fetch_or(kStatusDeviceNeedsReset, std::memory_order_acq_rel);
   if ((before & kStatusDeviceNeedsReset) != 0) return;

@@ -11,8 +11,10 @@
 #include "absl/status/statusor.h"
 #include "base/event_fd.h"
 #include "base/mutex.h"
+#include "base/shared_event_signal.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/transport/device_config.h"
+#include "devices/virtio/transport/device_observer.h"
 #include "devices/virtio/transport/device_queue.h"
 #include "devices/virtio/transport/driver_notifier.h"
 #include "devices/virtio/transport/feature_registers.h"
@@ -35,22 +37,22 @@ namespace annulus::virtio {
 //
 // Threads: thread-safe. Register accesses come from any vCPU thread and are
 //   serialized by a mutex: they are cold, and one of them may wait for a queue
-//   worker to stop. status(), Notify(), the configuration space and DeviceHost
-//   take no lock: a worker may report NeedsReset() while a vCPU thread waits
-//   for that worker.
+//   worker to stop. status(), Notify(), the configuration space and the
+//   DeviceHost that queues get take no lock: a worker may report NeedsReset()
+//   while a vCPU thread waits for that worker.
 // Trust: every argument is guest-controlled; any value in any order is legal
 //   to call with, and at worst ignored.
 // Allocation: none after Create().
-class DeviceState final : public DeviceHost {
+class DeviceState final {
  public:
   // `device`, `memory` and `notifier` must outlive the state. Fails when the
-  // host is out of file descriptors.
+  // host is out of file descriptors, or of what SharedEventSignal needs.
   static absl::StatusOr<std::unique_ptr<DeviceState>> Create(
       VirtioDevice& device, const memory::GuestMemory& memory,
       DriverNotifier& notifier, const TransportOptions& options);
 
   // Resets the device, so that no worker uses what is destroyed here.
-  ~DeviceState() override;
+  ~DeviceState();
 
   // Device status (§2.1). 0 resets; bits that cannot be set stay clear, which
   // is how the driver learns of a refusal.
@@ -145,14 +147,29 @@ class DeviceState final : public DeviceHost {
   // Device-specific configuration (§2.5).
   DeviceConfig& config() { return config_; }
 
-  // DeviceHost, for queue workers.
-  void ConfigChanged() override;
-  void NeedsReset() override;
-
  private:
+  // What the worker of one queue tells. Of a device whose queues are elsewhere,
+  // it may be another queue than that which was meant.
+  class QueueHost final : public DeviceHost {
+   public:
+    QueueHost(DeviceState& owner, uint16_t index)
+        : owner_(owner), index_(index) {}
+    void ConfigChanged() override { owner_.ConfigChanged(); }
+    void NeedsReset() override { owner_.QueueBroken(index_); }
+
+   private:
+    DeviceState& owner_;
+    const uint16_t index_;
+  };
+
   DeviceState(VirtioDevice& device, const memory::GuestMemory& memory,
               DriverNotifier& notifier, const TransportOptions& options,
-              std::vector<std::unique_ptr<DeviceQueue>> queues);
+              std::vector<std::unique_ptr<DeviceQueue>> queues,
+              std::optional<SharedEventSignal> signal);
+
+  // Lock-free.
+  void ConfigChanged();
+  void QueueBroken(uint16_t index);
 
   void SetDriverOk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartQueue(uint16_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -168,15 +185,18 @@ class DeviceState final : public DeviceHost {
   VirtioDevice& device_;
   const memory::GuestMemory& memory_;
   DriverNotifier& notifier_;
+  DeviceObserver* const observer_;                 // Or null.
+  std::vector<std::unique_ptr<QueueHost>> hosts_;  // By queue.
   // The vector is constant. mu_ guards the queues, as DeviceQueue says.
   const std::vector<std::unique_ptr<DeviceQueue>> queues_;
-  DeviceConfig config_;  // Takes no lock.
+  const std::optional<SharedEventSignal> signal_;  // If they are shared.
+  DeviceConfig config_;                            // Takes no lock.
 
   std::atomic<bool> notification_data_{false};  // Written under mu_.
-  // Bits are added under mu_, except DEVICE_NEEDS_RESET by NeedsReset().
+  // Bits are added under mu_, except DEVICE_NEEDS_RESET by QueueBroken().
   std::atomic<uint8_t> status_{0};
 
-  // Taken before any lock of the device. Never taken by DeviceHost.
+  // Taken before any lock of the device. Never taken by QueueHost.
   mutable Mutex mu_;
   uint32_t queue_select_ ABSL_GUARDED_BY(mu_) = 0;
   FeatureRegisters features_ ABSL_GUARDED_BY(mu_);

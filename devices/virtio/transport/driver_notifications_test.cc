@@ -1,12 +1,16 @@
 // VIRTIO_F_NOTIFICATION_DATA, virtio 1.4 §2.9 "Driver Notifications", over each
 // transport.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/notification_data.h"
@@ -130,6 +134,23 @@ TEST_P(DriverNotificationsTest, StoresAreBoundToTheirOwnQueueOnly) {
   EXPECT_EQ(driver().Bound(0, 1), pci) << "whose address says it";
   Make({16});
   EXPECT_TRUE(driver().Bound(0, 7 << 16)) << "no exit where one queue is all";
+}
+
+// Another process that has the eventfd, too, can fill it up and make it block.
+// The register would hang here, and the vCPU with it.
+TEST_P(DriverNotificationsTest, FullEventfdOfAnotherProcessHoldsNoVcpuUp) {
+  FakeDevice device(FakeDevice::Options{.queue_sizes = {256}});
+  const auto driver = GetParam().make(device, {.shared_notifications = true});
+  driver->Initialize();
+  const EventFd& notification = *device.queue(0)->notification;
+  driver->Notify(0);
+  EXPECT_EQ(notification.Drain(), 1u);
+  const uint64_t most = UINT64_MAX - 1;
+  ASSERT_EQ(::write(notification.fd(), &most, sizeof(most)),
+            ssize_t{sizeof(most)});
+  ASSERT_EQ(::fcntl(notification.fd(), F_SETFL, 0), 0);
+  for (int i = 0; i < 3; ++i) driver->Notify(0);
+  EXPECT_EQ(notification.Drain(), UINT64_MAX);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec/features.h"
 #include "devices/virtio/spec/status.h"
+#include "devices/virtio/transport/device_observer.h"
 #include "devices/virtio/transport/fake_device.h"
 #include "devices/virtio/transport/queue_registers.h"
 #include "devices/virtio/transport/test_driver.h"
@@ -443,6 +444,45 @@ TEST_P(TransportTest, UsedBufferNotificationInterruptsTheDriver) {
   device().queue(0)->interrupt->Trigger();
   EXPECT_EQ(driver().TakeUsedBufferInterrupts(), 2);
   EXPECT_EQ(driver().TakeConfigurationInterrupts(), 0);
+}
+
+// ---- What an observer is told ----
+
+class RecordingObserver final : public DeviceObserver {
+ public:
+  void DriverReady() override { told.emplace_back("ready"); }
+  void DeviceReset() override { told.emplace_back("reset"); }
+  void QueueBroken(uint16_t queue) override {
+    told.push_back("broken " + std::to_string(queue));
+  }
+  std::vector<std::string> told;
+};
+
+TEST_P(TransportTest, ObserverIsToldOfDriversAndOfBrokenQueuesByNumber) {
+  RecordingObserver observer;
+  Make({}, {.observer = &observer});
+  driver().ResetAndAcknowledge();
+  EXPECT_THAT(observer.told, ElementsAre());  // There was no driver.
+  driver().Negotiate(FeatureSet::Of(kFeatureVersion1));
+  driver().SetUpQueue(0, 16);
+  driver().SetUpQueue(1, 16);
+  driver().DriverOk();
+  device().queue(1)->host->NeedsReset();
+  device().queue(0)->host->NeedsReset();
+  driver().WriteStatus(0);
+  driver().WriteStatus(0);
+  EXPECT_THAT(observer.told,
+              ElementsAre("ready", "broken 1", "broken 0", "reset"));
+}
+
+TEST_P(TransportTest, ObserverIsToldOfAQueueThatCannotBe) {
+  RecordingObserver observer;
+  Make({}, {.observer = &observer});
+  driver().Negotiate(FeatureSet::Of(kFeatureVersion1));
+  driver().SelectQueue(1);
+  driver().WriteQueueSize(3);  // No power of two.
+  driver().WriteQueueEnable(1);
+  EXPECT_THAT(observer.told, ElementsAre("broken 1"));
 }
 
 // ---- DEVICE_NEEDS_RESET and reset, §2.1.2 and §2.4 ----

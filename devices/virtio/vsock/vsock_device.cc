@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/status_macros.h"
+#include "base/thread_setup.h"
 #include "devices/virtio/vsock/vsock_features.h"
 
 namespace annulus::virtio {
@@ -69,7 +70,8 @@ absl::StatusOr<std::unique_ptr<QueueWorker>> VsockDevice::CreateWorker(
     absl::string_view name, size_t index, QueueHandler& handler) const {
   return QueueWorker::Create({.name = absl::StrCat(options_.name, "/", name),
                               .policy = options_.workers,
-                              .index = index},
+                              .index = index,
+                              .kind = ThreadKind::kSocketQueue},
                              handler, log_);
 }
 

@@ -23,12 +23,13 @@ bool Has(const std::vector<PollingThread::Member*>& members,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PollingThread>> PollingThread::Create(
-    const std::string& name, std::optional<int> cpu) {
+    const std::string& name, std::optional<int> cpu, ThreadKind kind) {
   ANNULUS_ASSIGN_OR_RETURN(EventFd control, EventFd::Create());
   std::unique_ptr<PollingThread> polling(new PollingThread(std::move(control)));
   ANNULUS_ASSIGN_OR_RETURN(
       polling->thread_,
-      Thread::Start(name, [p = polling.get()] { p->ThreadMain(); }));
+      Thread::Start(
+          name, [p = polling.get()] { p->ThreadMain(); }, kind));
   ANNULUS_RETURN_IF_ERROR(PinWorker(polling->thread_, name, cpu));
   return polling;
 }

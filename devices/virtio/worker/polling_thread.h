@@ -15,6 +15,7 @@
 #include "base/event_fd.h"
 #include "base/mutex.h"
 #include "base/thread.h"
+#include "base/thread_setup.h"
 
 namespace annulus::virtio {
 
@@ -52,7 +53,8 @@ class PollingThread {
   // Starts the thread, on `cpu` only if there is one. InvalidArgument where the
   // host does not have that; else what the host refuses.
   static absl::StatusOr<std::unique_ptr<PollingThread>> Create(
-      const std::string& name, std::optional<int> cpu);
+      const std::string& name, std::optional<int> cpu,
+      ThreadKind kind = ThreadKind::kQueue);
 
   PollingThread(const PollingThread&) = delete;
   PollingThread& operator=(const PollingThread&) = delete;

@@ -39,14 +39,16 @@ absl::StatusOr<std::unique_ptr<QueueWorker>> QueueWorker::Create(
   if (options.policy.poll == WorkerPolicy::Poll::kAlways) {
     worker->polling_ = options.polling;
     if (worker->polling_ == nullptr) {
-      ANNULUS_ASSIGN_OR_RETURN(worker->polling_,
-                               PollingThread::Create(options.name, cpu));
+      ANNULUS_ASSIGN_OR_RETURN(
+          worker->polling_,
+          PollingThread::Create(options.name, cpu, options.kind));
     }
     return worker;
   }
   ANNULUS_ASSIGN_OR_RETURN(
       worker->thread_,
-      Thread::Start(options.name, [w = worker.get()] { w->ThreadMain(); }));
+      Thread::Start(
+          options.name, [w = worker.get()] { w->ThreadMain(); }, options.kind));
   ANNULUS_RETURN_IF_ERROR(PinWorker(worker->thread_, options.name, cpu));
   return worker;
 }

@@ -18,6 +18,7 @@
 #include "base/mutex.h"
 #include "base/rate_limiter.h"
 #include "base/thread.h"
+#include "base/thread_setup.h"
 #include "devices/interrupt.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/queue/queue_state.h"
@@ -33,6 +34,7 @@ struct QueueWorkerOptions {
   std::string name;  // Of the thread and in log lines, such as "rng0/q0".
   WorkerPolicy policy = {};
   size_t index = 0;  // Of the queue in its device: which of the policy's CPUs.
+  ThreadKind kind = ThreadKind::kQueue;
   // Poll::kAlways: whose turns the queue takes part in, as PollingThreads says;
   // null: of a thread of its own.
   std::shared_ptr<PollingThread> polling = nullptr;

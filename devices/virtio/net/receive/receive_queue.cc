@@ -116,6 +116,7 @@ void ReceiveQueue::ApplySettings(const memory::GuestMemory& memory) {
 template <typename Queue>
 bool ReceiveQueue::DrainQueue(Queue& queue) {
   wait_ = {};
+  unplugged_ = !link_up_.load(std::memory_order_relaxed);
   bool tries_plain = true;
   for (uint32_t i = 0; i < kBatch; ++i) {
     if (frame_.empty()) {
@@ -163,7 +164,7 @@ ReceiveQueue::Step ReceiveQueue::FindBuffer(Queue& queue) {
 // without a header of its own.
 bool ReceiveQueue::DeliversAllAsItIs() const {
   return !filters_ && header_bytes_ == kNetHeaderBytes && !splitter_.on() &&
-         !gate_.limited() && !gone_;
+         !gate_.limited() && !gone_ && !unplugged_;
 }
 
 // Frames that the backend has in memory, each into a buffer of one element, as
@@ -229,6 +230,10 @@ ReceiveQueue::Step ReceiveQueue::ReceiveFrame() {
           transfer.bytes < kNetHeaderBytes + kEthernetHeaderBytes ||
           transfer.bytes > kNetHeaderBytes + kNetMaxFrameBytes)) {
     counters_.Drop(NetDrop::kMalformed);
+    return Step::kDone;
+  }
+  if (ABSL_PREDICT_FALSE(unplugged_)) {
+    counters_.Drop(NetDrop::kLinkDown);
     return Step::kDone;
   }
   frame_.Received(transfer.bytes - static_cast<uint32_t>(kNetHeaderBytes),

@@ -2,6 +2,7 @@
 #define DEVICES_VIRTIO_NET_RECEIVE_RECEIVE_QUEUE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,7 +38,8 @@ namespace annulus::virtio {
 // and is dropped then; one that the driver does not want leaves its buffers
 // unused.
 //
-// Threads: SetFeatures() while the queue does not run; the rest on its worker.
+// Threads: SetFeatures() while the queue does not run; SetLink() from any
+//   thread; the rest on its worker.
 // Trust: buffers are guest-controlled, frames and their headers come from
 //   anywhere.
 // Allocation: none after construction.
@@ -54,6 +56,9 @@ class ReceiveQueue final : public QueueHandler {
                QueueCounters& counters);
 
   void SetFeatures(const FeatureSet& negotiated);
+
+  // Any thread. While the link is not up, frames are received and dropped.
+  void SetLink(bool up) { link_up_.store(up, std::memory_order_relaxed); }
 
   void QueueStarted(Virtqueue& queue) override;
   bool Drain(Virtqueue& queue) override;
@@ -102,8 +107,12 @@ class ReceiveQueue final : public QueueHandler {
   FeatureSet features_;
   uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
 
+  // Relaxed: it says something about itself alone.
+  std::atomic<bool> link_up_{true};
+
   // State of the worker.
   QueueWait wait_;
+  bool unplugged_ = false;                 // link_up_, for this batch.
   bool gone_ = false;                      // The backend has vanished.
   const NetSettings* settings_ = nullptr;  // Null: none were applied yet.
   HeaderRules rules_;                      // Of the settings, as the next.

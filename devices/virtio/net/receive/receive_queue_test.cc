@@ -131,6 +131,22 @@ class ReceiveQueueTest
 class SingleBufferReceiveTest : public ReceiveQueueTest {};
 class MergeableReceiveTest : public ReceiveQueueTest {};
 
+TEST_P(ReceiveQueueTest, FramesAreDroppedAndCountedWhileTheCableIsPulled) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Offer({2000}));
+  handler_->SetLink(false);
+  for (int i = 0; i < 10; ++i) {
+    backend_.to_receive.push_back(WithHeader(std::string(100, 'a')));
+  }
+  Drain();
+  EXPECT_FALSE(Collect().has_value());
+  EXPECT_EQ(drops(NetDrop::kLinkDown), 10u);
+  handler_->SetLink(true);
+  backend_.to_receive.push_back(WithHeader(std::string(100, 'b')));
+  Drain();
+  EXPECT_EQ(Collect(), std::string(100, 'b'));
+  EXPECT_EQ(drops(NetDrop::kLinkDown), 10u);
+}
+
 TEST_P(ReceiveQueueTest, AnyFrameArrivesInBuffersOfAnyShape) {
   std::mt19937 random(7);
   std::deque<std::string> expected;

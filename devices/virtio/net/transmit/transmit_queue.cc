@@ -60,8 +60,10 @@ bool TransmitQueue::Drain(Virtqueue& queue) {
 template <typename Queue>
 bool TransmitQueue::DrainQueue(Queue& queue) {
   wait_ = {};
+  unplugged_ = !link_up_.load(std::memory_order_relaxed);
   if (batch_.chains().empty()) {
-    if (ABSL_PREDICT_FALSE(announcement_.pending()) && !Announce()) {
+    if (ABSL_PREDICT_FALSE(announcement_.pending()) && !unplugged_ &&
+        !Announce()) {
       return false;
     }
     if (queue.Take(batch_) == 0) return false;
@@ -176,6 +178,10 @@ bool TransmitQueue::Send(const DescriptorChain& chain) {
   }
   if (ABSL_PREDICT_FALSE(gone_)) {
     counters_.Drop(NetDrop::kBackend);
+    return true;
+  }
+  if (ABSL_PREDICT_FALSE(unplugged_) && !paid_) {
+    counters_.Drop(NetDrop::kLinkDown);
     return true;
   }
   // A frame that the backend sent back into the queue has paid.

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,7 +35,7 @@ namespace annulus::virtio {
 // waits, and those behind it.
 //
 // Threads: SetFeatures() and SendAnnouncement() while the queue does not run;
-//   announcement().Ask() from any thread; the rest on its worker.
+//   announcement().Ask() and SetLink() from any thread; the rest on its worker.
 // Trust: buffers are guest-controlled.
 // Allocation: none after construction.
 class TransmitQueue final : public QueueHandler {
@@ -48,6 +49,10 @@ class TransmitQueue final : public QueueHandler {
                 QueueCounters& counters);
 
   void SetFeatures(const FeatureSet& negotiated);
+
+  // Any thread. While the link is not up, frames are dropped, but for one that
+  // the backend may have begun to send.
+  void SetLink(bool up) { link_up_.store(up, std::memory_order_relaxed); }
 
   // Sent between two batches, in place of the device.
   RarpAnnouncement& announcement() { return announcement_; }
@@ -81,7 +86,9 @@ class TransmitQueue final : public QueueHandler {
   template <typename Queue>
   PlainRun SendPlain(Queue& queue, absl::Span<DescriptorChain> chains);
   bool TakePlain(const DescriptorChain& chain, iovec& frame) const;
-  bool SendsAllAsItIs() const { return !gone_ && !paid_ && !gate_.limited(); }
+  bool SendsAllAsItIs() const {
+    return !gone_ && !paid_ && !unplugged_ && !gate_.limited();
+  }
   bool Announce();
   bool Send(const DescriptorChain& chain);
   bool Prepare(const DescriptorChain& chain);
@@ -97,8 +104,12 @@ class TransmitQueue final : public QueueHandler {
   uint32_t header_bytes_ = kNetHeaderBytes;  // Of the driver's header.
   HeaderRules rules_;
 
+  // Relaxed: it says something about itself alone.
+  std::atomic<bool> link_up_{true};
+
   // State of the worker.
   QueueWait wait_;
+  bool unplugged_ = false;  // link_up_, for the batch in hand.
   ChainBatch batch_;
   bool gone_ = false;        // The backend has vanished.
   bool paid_ = false;        // The first frame has passed the gate already.

@@ -106,6 +106,31 @@ class TransmitQueueTest
   std::unique_ptr<TransmitQueue> handler_;
 };
 
+TEST_P(TransmitQueueTest, FramesAreDroppedAndCountedWhileTheCableIsPulled) {
+  backend_.takes_plain = 64;
+  handler_->SetLink(false);
+  for (uint32_t i = 0; i < 5; ++i) OfferWhole({}, NoiseFrame(60, i));
+  EXPECT_EQ(DrainAll(), 5);
+  EXPECT_TRUE(backend_.sent.empty());
+  EXPECT_EQ(drops(NetDrop::kLinkDown), 5u);
+  handler_->SetLink(true);
+  OfferWhole({}, NoiseFrame(60, 7));
+  EXPECT_EQ(DrainAll(), 1);
+  EXPECT_EQ(backend_.sent.size(), 1u);
+  EXPECT_EQ(drops(NetDrop::kLinkDown), 5u);
+}
+
+// A stream would be broken in the middle of it.
+TEST_P(TransmitQueueTest, FrameThatIsUnderWayIsFinishedWithThePulledCable) {
+  backend_.failures = {TransferStatus::kAgain};
+  for (uint32_t i = 0; i < 2; ++i) OfferWhole({}, NoiseFrame(60, i));
+  EXPECT_EQ(DrainAll(), 0);
+  handler_->SetLink(false);
+  EXPECT_EQ(DrainAll(), 2);
+  EXPECT_EQ(backend_.sent.size(), 1u);
+  EXPECT_EQ(drops(NetDrop::kLinkDown), 1u);
+}
+
 // Whatever the backend takes at once, and whatever stands between: all frames
 // are sent, once and in order.
 TEST_P(TransmitQueueTest, FramesThatAskForNothingAreSentTogether) {

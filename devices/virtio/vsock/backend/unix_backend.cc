@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "devices/virtio/vsock/backend/hand_over.h"
 #include "devices/virtio/vsock/backend/socket_setup.h"
 #include "devices/virtio/vsock/backend/socket_type.h"
 #include "devices/virtio/vsock/backend/unix_address.h"
@@ -65,6 +66,7 @@ UnixBackend::UnixBackend(const UnixBackendOptions& options, UnixSockets sockets,
                          UniqueFd epoll, LogSink& log)
     : name_(options.name),
       buf_alloc_(options.buf_alloc),
+      guest_cid_(options.guest_cid),
       max_callers_(options.max_callers),
       handshake_timeout_ns_(
           absl::ToInt64Nanoseconds(options.handshake_timeout)),
@@ -199,14 +201,25 @@ std::optional<HostCall> UnixBackend::Serve(uint64_t key) {
 
 absl::StatusOr<VsockBackend::Connection> UnixBackend::Connect(uint16_t type,
                                                               uint32_t port) {
+  Connection connection;
+  if (!HasConnections(type)) {
+    return absl::NotFoundError(absl::StrCat("type ", type, " is unknown"));
+  }
+  const int hand_over = sockets_.HandOverSocket(type, port);
+  if (hand_over >= 0) {
+    const HandOverMessage message = {
+        .guest_cid = guest_cid_, .port = port, .type = type};
+    ANNULUS_ASSIGN_OR_RETURN(connection.socket,
+                             HandOver(hand_over, message, buf_alloc_));
+    return connection;
+  }
   const std::optional<std::string> path = sockets_.HostPath(type, port);
-  if (!path.has_value() || !HasConnections(type)) {
+  if (!path.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("nobody of the host serves port ", port));
   }
   ANNULUS_ASSIGN_OR_RETURN(const UnixAddress address,
                            UnixAddress::Create(*path));
-  Connection connection;
   connection.socket.reset(
       ::socket(AF_UNIX, SocketType(type) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!connection.socket.valid()) {

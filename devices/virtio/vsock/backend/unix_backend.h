@@ -26,6 +26,7 @@ struct UnixBackendOptions {
   std::string name = "vsock0";  // In log lines.
   // The largest message of SEQPACKET, for which sockets get room.
   uint32_t buf_alloc = 256 * 1024;
+  uint64_t guest_cid = 0;  // Said with connections that are handed over.
   // So many callers may not have said yet which port they want; further ones
   // wait in the backlog, and are refused by the host when that is full.
   uint32_t max_callers = 256;
@@ -38,7 +39,8 @@ struct UnixBackendOptions {
 //     <host port>\n" when the guest has accepted, end of file when not. What
 //     is written behind the line at once is not lost. With SOCK_SEQPACKET, at
 //     PATH_seqpacket, each line is one message.
-//   guest to host: listen at PATH_<port>, SOCK_STREAM or SOCK_SEQPACKET.
+//   guest to host: listen at PATH_<port>, SOCK_STREAM or SOCK_SEQPACKET; or
+//     take connections from a hand-over socket, see hand_over.h.
 //
 // Of AF_UNIX it has that MSG_EOR is lost, and that a message is to be smaller
 // than SO_SNDBUF, which the host limits (net.core.wmem_max) for who has no
@@ -82,6 +84,7 @@ class UnixBackend final : public VsockBackend {
 
   const std::string name_;
   const uint32_t buf_alloc_;
+  const uint64_t guest_cid_;
   const size_t max_callers_;
   const int64_t handshake_timeout_ns_;
   const UnixSockets sockets_;

@@ -26,6 +26,7 @@
 #include "base/log_sink.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/hand_over.h"
 #include "devices/virtio/vsock/backend/socket_testing.h"
 #include "devices/virtio/vsock/backend/unix_sockets.h"
 #include "gtest/gtest.h"
@@ -35,6 +36,7 @@ namespace {
 
 constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kTimeoutNs = 10'000'000'000;
+constexpr uint64_t kGuestCid = 1234;
 
 class RecordingLog : public LogSink {
  public:
@@ -51,6 +53,7 @@ class UnixBackendTest : public testing::Test {
     ASSERT_TRUE(sockets.ok()) << sockets.status();
     UnixBackendOptions backend;
     backend.max_callers = max_callers;
+    backend.guest_cid = kGuestCid;
     backend.handshake_timeout = absl::Nanoseconds(kTimeoutNs);
     auto created = UnixBackend::Create(backend, *std::move(sockets), log_);
     ASSERT_TRUE(created.ok()) << created.status();
@@ -464,6 +467,35 @@ TEST_F(UnixBackendTest, PassedListenerThatOthersShutDownIsLeftAlone) {
   EXPECT_FALSE(Readable(backend_->fd()));
   ASSERT_EQ(log_.lines.size(), 1u);
   EXPECT_TRUE(absl::StrContains(log_.lines[0], "nobody can call there"));
+}
+
+TEST_F(UnixBackendTest, ConnectionsAreHandedOverWhereThereIsASocketForThem) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd program(ends[1]);
+  UnixSocketOptions options;
+  options.path = path_;
+  options.host = UniqueFd(ends[0]);
+  options.ports.push_back(
+      {80, false, kVsockTypeStream, directory_.Path("http"), UniqueFd()});
+  Start(std::move(options));
+  const UniqueFd listener = ListenAt(directory_.Path("http"), SOCK_STREAM, 1);
+  EXPECT_TRUE(backend_->Connect(kVsockTypeStream, 80).ok());
+  EXPECT_FALSE(Readable(program.get()));
+  const auto connection = backend_->Connect(kVsockTypeSeqpacket, 80);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  EXPECT_FALSE(connection->connecting);
+  HandOverMessage message;
+  // Without room for it, the descriptor is dropped.
+  ASSERT_EQ(::recv(program.get(), &message, sizeof(message), 0),
+            static_cast<ssize_t>(sizeof(message)));
+  EXPECT_EQ(message.guest_cid, kGuestCid);
+  EXPECT_EQ(message.port, 80u);
+  EXPECT_EQ(message.type, kVsockTypeSeqpacket);
+  EXPECT_EQ(ReceiveText(connection->socket.get()), "");
+  program.reset();
+  EXPECT_FALSE(backend_->Connect(kVsockTypeStream, 81).ok());
+  EXPECT_FALSE(backend_->Connect(kVsockTypeDgram, 81).ok());
 }
 
 TEST_F(UnixBackendTest, MappedPortsOfBothTypesAndPassedOnes) {

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/hand_over.h"
 #include "devices/virtio/vsock/backend/socket_type.h"
 #include "devices/virtio/vsock/backend/unix_address.h"
 
@@ -20,6 +21,12 @@ constexpr absl::string_view kLongestPort = "_4294967295";
 constexpr absl::string_view kSeqpacket = "_seqpacket";
 constexpr absl::string_view kDgram = "_dgram";
 constexpr absl::string_view kLongestDgramPort = "_dgram_4294967295";
+
+absl::Status CloseOnExec(int fd) {
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(
+      errno, absl::StrCat("setting FD_CLOEXEC of descriptor ", fd));
+}
 
 // So that passing the wrong descriptor is found now and not by a caller.
 absl::Status CheckListener(int fd, uint16_t type) {
@@ -64,6 +71,11 @@ absl::StatusOr<UnixSockets> UnixSockets::Open(UnixSocketOptions options) {
     ANNULUS_RETURN_IF_ERROR(sockets.Adopt(std::move(options.listener),
                                           kVsockTypeStream, std::nullopt));
   }
+  if (options.host.valid()) {
+    ANNULUS_RETURN_IF_ERROR(CheckHandOverSocket(options.host.get()));
+    ANNULUS_RETURN_IF_ERROR(CloseOnExec(options.host.get()));
+    sockets.host_ = std::move(options.host);
+  }
   for (UnixPortMap& map : options.ports) {
     ANNULUS_RETURN_IF_ERROR(sockets.AddPort(std::move(map)));
   }
@@ -106,19 +118,23 @@ absl::Status UnixSockets::AddPort(UnixPortMap map) {
 
 absl::Status UnixSockets::AddHostPort(UnixPortMap map) {
   if (map.fd.valid()) {
+    ANNULUS_RETURN_IF_ERROR(CheckHandOverSocket(map.fd.get()));
+    ANNULUS_RETURN_IF_ERROR(CloseOnExec(map.fd.get()));
+  } else {
+    ANNULUS_RETURN_IF_ERROR(UnixAddress::Create(map.path).status());
+  }
+  const HostPort* const other = FindHostPort(map.type, map.port);
+  if (other != nullptr) {
+    const auto name = [](const std::string& path, const UniqueFd& fd) {
+      return fd.valid() ? absl::StrCat("descriptor ", fd.get())
+                        : QuotedPath(path);
+    };
     return absl::InvalidArgumentError(absl::StrCat(
-        "port ", map.port,
-        " of the host: a descriptor cannot be connected to, only a path"));
+        "port ", map.port, " of the host is given both ",
+        name(other->path, other->fd), " and ", name(map.path, map.fd)));
   }
-  ANNULUS_RETURN_IF_ERROR(UnixAddress::Create(map.path).status());
-  for (const HostPort& other : host_ports_) {
-    if (other.port == map.port && other.type == map.type) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("port ", map.port, " of the host is given both ",
-                       QuotedPath(other.path), " and ", QuotedPath(map.path)));
-    }
-  }
-  host_ports_.push_back({map.port, map.type, std::move(map.path)});
+  host_ports_.push_back(
+      {map.port, map.type, std::move(map.path), std::move(map.fd)});
   return absl::OkStatus();
 }
 
@@ -137,10 +153,7 @@ absl::Status UnixSockets::Listen(uint16_t type, const std::string& path,
 absl::Status UnixSockets::Adopt(UniqueFd fd, uint16_t type,
                                 std::optional<uint32_t> guest_port) {
   ANNULUS_RETURN_IF_ERROR(CheckListener(fd.get(), type));
-  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("setting FD_CLOEXEC of descriptor ", fd.get()));
-  }
+  ANNULUS_RETURN_IF_ERROR(CloseOnExec(fd.get()));
   // For all who share the socket: if another one accepts first, this one must
   // not wait for the next caller.
   const int flags = ::fcntl(fd.get(), F_GETFL);
@@ -159,11 +172,24 @@ absl::Status UnixSockets::Adopt(UniqueFd fd, uint16_t type,
 
 std::optional<std::string> UnixSockets::HostPath(uint16_t type,
                                                  uint32_t port) const {
-  for (const HostPort& host : host_ports_) {
-    if (host.port == port && host.type == type) return host.path;
-  }
+  if (HandOverSocket(type, port) >= 0) return std::nullopt;
+  const HostPort* const host = FindHostPort(type, port);
+  if (host != nullptr) return host->path;
   if (path_.empty()) return std::nullopt;
   return absl::StrCat(path_, "_", port);
+}
+
+int UnixSockets::HandOverSocket(uint16_t type, uint32_t port) const {
+  const HostPort* const host = FindHostPort(type, port);
+  return host != nullptr ? host->fd.get() : host_.get();
+}
+
+const UnixSockets::HostPort* UnixSockets::FindHostPort(uint16_t type,
+                                                       uint32_t port) const {
+  for (const HostPort& host : host_ports_) {
+    if (host.port == port && host.type == type) return &host;
+  }
+  return nullptr;
 }
 
 }  // namespace annulus::virtio

@@ -21,7 +21,9 @@ struct UnixPortMap {
                           // guest, calling this port of the host, reaches it.
   uint16_t type = 0;      // kVsockTypeStream or kVsockTypeSeqpacket.
   std::string path;       // Bound if to_guest, connected to if not.
-  UniqueFd fd;            // Instead of `path`, if to_guest: see `listener`.
+  // Instead of `path`: see `listener` if to_guest; else a hand-over socket, of
+  // hand_over.h.
+  UniqueFd fd;
 };
 
 // How programs of the host and the ports of a guest meet. A path that begins
@@ -38,6 +40,9 @@ struct UnixSocketOptions {
   // non-blocking for whoever else has it open, too: another one may accept from
   // it, and neither is to wait for the next caller then.
   UniqueFd listener;
+  // A hand-over socket for all ports of the host that are none of `ports`, of
+  // both types: there is no PATH_<port> then.
+  UniqueFd host;
 };
 
 // A socket at which programs of the host call the guest.
@@ -54,7 +59,8 @@ struct UnixListener {
 // The sockets of a device at the host, opened before the guest runs; the files
 // among them are removed with it.
 //
-// Threads: thread-compatible; HostPath() from several at a time.
+// Threads: thread-compatible; HostPath() and HandOverSocket() from several at a
+//   time.
 class UnixSockets {
  public:
   // Binds what the options name. Errors name the path and what is wrong with
@@ -69,6 +75,10 @@ class UnixSockets {
   // Nothing: at none.
   std::optional<std::string> HostPath(uint16_t type, uint32_t port) const;
 
+  // The hand-over socket by which a program gets what the guest connects to
+  // this port of the host; -1: by none, see HostPath().
+  int HandOverSocket(uint16_t type, uint32_t port) const;
+
   // PATH_dgram, or -1.
   int datagram_fd() const { return datagrams_.fd(); }
 
@@ -78,7 +88,8 @@ class UnixSockets {
   struct HostPort {
     uint32_t port = 0;
     uint16_t type = 0;
-    std::string path;
+    std::string path;  // One of the two.
+    UniqueFd fd;
   };
 
   UnixSockets() = default;
@@ -86,6 +97,7 @@ class UnixSockets {
   absl::Status OpenPath(UnixSocketOptions& options);
   absl::Status AddPort(UnixPortMap map);
   absl::Status AddHostPort(UnixPortMap map);
+  const HostPort* FindHostPort(uint16_t type, uint32_t port) const;
   absl::Status Listen(uint16_t type, const std::string& path,
                       std::optional<uint32_t> guest_port);
   absl::Status Adopt(UniqueFd fd, uint16_t type,
@@ -94,6 +106,7 @@ class UnixSockets {
   std::string path_;
   std::vector<UnixListener> listeners_;
   std::vector<HostPort> host_ports_;
+  UniqueFd host_;
   BoundSocket datagrams_;
 };
 

@@ -154,13 +154,59 @@ TEST_F(UnixSocketsTest, PortMapsThatMakeNoSense) {
   refused(std::move(map), "port 80: type 3 is neither");
   map = Map(false, 80, "");
   map.fd = ListenAt("@annulus-fd", SOCK_STREAM, 1);
-  refused(std::move(map), "port 80 of the host: a descriptor cannot");
+  refused(std::move(map), "is not a connected unix socket");
   refused(Map(false, 80, std::string(108, 'a')), "too long");
   UnixSocketOptions options;
   options.ports.push_back(Map(false, 80, "/run/a"));
   options.ports.push_back(Map(false, 80, "/run/b"));
   ExpectError(std::move(options), absl::StatusCode::kInvalidArgument,
               "port 80 of the host is given both \"/run/a\" and \"/run/b\"");
+}
+
+// One end of a hand-over socket; the other one is not needed here.
+UniqueFd HandOverEnd() {
+  int ends[2];
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+  ::close(ends[1]);
+  return UniqueFd(ends[0]);
+}
+
+TEST_F(UnixSocketsTest, HandOverSocketsTakeThePlaceOfPaths) {
+  UnixSocketOptions options = Options();
+  options.host = HandOverEnd();
+  const int host = options.host.get();
+  options.ports.push_back(Map(false, 80, "/run/http"));
+  options.ports.push_back(Map(false, 81, ""));
+  options.ports.back().fd = HandOverEnd();
+  const int own = options.ports.back().fd.get();
+  const auto sockets = UnixSockets::Open(std::move(options));
+  ASSERT_TRUE(sockets.ok()) << sockets.status();
+  EXPECT_EQ(sockets->HandOverSocket(kVsockTypeStream, 80), -1);
+  EXPECT_EQ(sockets->HostPath(kVsockTypeStream, 80), "/run/http");
+  EXPECT_EQ(sockets->HandOverSocket(kVsockTypeStream, 81), own);
+  EXPECT_EQ(sockets->HostPath(kVsockTypeStream, 81), std::nullopt);
+  EXPECT_EQ(sockets->HandOverSocket(kVsockTypeSeqpacket, 81), host);
+  EXPECT_EQ(sockets->HandOverSocket(kVsockTypeStream, 82), host);
+  EXPECT_EQ(sockets->HostPath(kVsockTypeStream, 82), std::nullopt);
+  for (const int fd : {host, own}) {
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  }
+}
+
+TEST_F(UnixSocketsTest, APortIsHandedOverOrConnectedTo) {
+  UnixSocketOptions options;
+  options.ports.push_back(Map(false, 80, "/run/a"));
+  options.ports.push_back(Map(false, 80, ""));
+  options.ports.back().fd = HandOverEnd();
+  const int fd = options.ports.back().fd.get();
+  ExpectError(std::move(options), absl::StatusCode::kInvalidArgument,
+              absl::StrCat("port 80 of the host is given both \"/run/a\" and "
+                           "descriptor ",
+                           fd));
+  options = {};
+  options.host = ListenAt("@annulus-hand-over", SOCK_SEQPACKET, 1);
+  ExpectError(std::move(options), absl::StatusCode::kInvalidArgument,
+              "is not a connected unix socket of SOCK_SEQPACKET");
 }
 
 TEST_F(UnixSocketsTest, PassedListenerStaysAsOthersKnowIt) {

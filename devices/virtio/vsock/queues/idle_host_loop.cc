@@ -18,9 +18,10 @@ absl::StatusOr<std::unique_ptr<IdleHostLoop>> IdleHostLoop::Create(
   ANNULUS_ASSIGN_OR_RETURN(EventFd wake, EventFd::Create());
   std::unique_ptr<IdleHostLoop> loop(
       new IdleHostLoop(muxer, turn, std::move(wake)));
-  ANNULUS_ASSIGN_OR_RETURN(loop->thread_, Thread::Start(name, [l = loop.get()] {
-                             l->ThreadMain();
-                           }));
+  ANNULUS_ASSIGN_OR_RETURN(loop->thread_,
+                           Thread::Start(
+                               name, [l = loop.get()] { l->ThreadMain(); },
+                               ThreadKind::kSocketQueue));
   return loop;
 }
 

@@ -10,11 +10,17 @@ void VsockReceiveQueue::QueueStarted(Virtqueue& queue) {
   around_.host_loop.Pause();
   sink_.Start(queue, mergeable_);
   stalls_ = false;
+  if (around_.port == nullptr) return;
+  const Turn::Work turn(around_.turn);
+  around_.port->Listen();
 }
 
 void VsockReceiveQueue::QueueStopped() {
   sink_.Stop();
   around_.host_loop.Resume();
+  if (around_.port == nullptr) return;
+  const Turn::Work turn(around_.turn);
+  around_.port->StopListening();
 }
 
 // Hot.

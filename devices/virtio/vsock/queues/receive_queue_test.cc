@@ -90,6 +90,15 @@ TEST_P(ReceiveQueueTest, BuffersAreAwaitedOnlyWhilePacketsWaitForThem) {
   EXPECT_EQ(Collect(), (Counts{1, 0}));
 }
 
+TEST_P(ReceiveQueueTest, OtherProcessesReachTheGuestWhileTheQueueRuns) {
+  queue_.QueueStopped();
+  EXPECT_FALSE(port_.listens);
+  queue_.QueueStarted(fixture_.queue());
+  EXPECT_TRUE(port_.listens);
+  queue_.QueueStopped();
+  EXPECT_FALSE(port_.listens);
+}
+
 TEST_P(ReceiveQueueTest, StallsAreCountedOnceUntilTheyEnd) {
   muxer_.to_guest = 2;
   for (int i = 0; i < 3; ++i) (void)queue_.Drain(fixture_.queue());

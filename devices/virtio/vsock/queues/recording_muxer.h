@@ -70,6 +70,8 @@ class RecordingPort final : public SwitchPort {
  public:
   void Start() override {}
   void Reset() override {}
+  void Listen() override { listens = true; }
+  void StopListening() override { listens = false; }
   bool Send(const PacketHeader& header, const PacketPayload&,
             VsockReset& reason) override {
     reason = VsockReset::kRefused;
@@ -92,6 +94,7 @@ class RecordingPort final : public SwitchPort {
   bool DeliverDatagrams(PacketSink&) override { return true; }
 
   uint64_t reachable = 77;
+  bool listens = false;
   std::vector<PacketHeader> sent;
   EventFd event = EventFd::Create().value();
   int polls = 0;

@@ -93,12 +93,11 @@ AttachedPort::~AttachedPort() {
 void AttachedPort::Start() {
   self_.Open();
   member_->datagrams.Open();
-  if (links_ != nullptr) links_->Start();
 }
 
 void AttachedPort::Reset() {
   // By the loss of the links other processes learn of it.
-  if (links_ != nullptr) links_->Stop();
+  if (links_ != nullptr) links_->CloseAll();
   member_->datagrams.Close();
   for (const auto& [key, connection] : self_.Close()) {
     SwitchMember* const peer = peers_.Find(key.peer_cid);

@@ -32,6 +32,12 @@ class AttachedPort : public SwitchPort {
 
   void Start() override;
   void Reset() override;
+  void Listen() override {
+    if (links_ != nullptr) links_->Listen();
+  }
+  void StopListening() override {
+    if (links_ != nullptr) links_->StopListening();
+  }
   bool Send(const PacketHeader& header, const PacketPayload& payload,
             VsockReset& reason) override;
   bool SendDatagram(const PacketHeader& header,

@@ -38,7 +38,17 @@ class TestGuest {
     auto port = vsock_switch.Attach(cid, options, NullLogSink());
     ANNULUS_CHECK(port.ok());
     port_ = *std::move(port);
+    Start();
+  }
+
+  // As the device does.
+  void Start() {
     port_->Start();
+    port_->Listen();
+  }
+  void Reset() {
+    port_->StopListening();
+    port_->Reset();
   }
 
   uint64_t cid() const { return cid_; }

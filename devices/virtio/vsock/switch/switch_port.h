@@ -20,8 +20,9 @@ namespace annulus::virtio {
 // a RST when the other guest resets, vanishes or is too slow for its bound.
 //
 // Threads: Send() and SendDatagram() on the tx workers of the device; fd(),
-//   Poll() and Deliver() on the rx worker, DeliverDatagram() and datagram_fd()
-//   on the datagram rx worker; Start() and Reset() while none of them runs.
+//   Poll(), Deliver(), Listen() and StopListening() on the rx worker,
+//   DeliverDatagram() and datagram_fd() on the datagram rx worker; Start() and
+//   Reset() while none of them runs.
 // Trust: headers and payload are the guests'.
 class SwitchPort {
  public:
@@ -32,6 +33,11 @@ class SwitchPort {
   // Packets that wait are dropped; all who have a connection with the guest get
   // a RST. After it, and before Start(), the CID is not reachable.
   virtual void Reset() = 0;
+
+  // From the first on, other processes reach the CID; from the second on they
+  // are refused at once, as nobody would look at what they send.
+  virtual void Listen() = 0;
+  virtual void StopListening() = 0;
 
   // Hot. A packet to another guest: true: it is on its way, or was dropped on
   // purpose (a RST of no connection); false: it cannot be, and the caller is to

@@ -158,8 +158,8 @@ TEST_P(SwitchThreadsTest, DevicesComeAndGo) {
                                                      : kVsockOpRst);
         }
       }
-      c.port().Reset();
-      c.port().Start();
+      c.Reset();
+      c.Start();
     }
   }
   stop.store(true);

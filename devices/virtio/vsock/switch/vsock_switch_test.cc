@@ -218,11 +218,11 @@ TEST_F(VsockSwitchTest, ADeviceResetTellsAllOthers) {
   Connect(b, c, 2000, 90);
   Connect(a, c, 3000, 90);
   a.Send(4, 1000, 80, kVsockOpRw, "dropped");
-  b.port().Reset();
+  b.Reset();
   EXPECT_THAT(a.Ops(), ElementsAre(kVsockOpRst));
   EXPECT_THAT(c.Ops(), ElementsAre(kVsockOpRst));
   EXPECT_EQ(a.Send(5, 3000, 90, kVsockOpRw, "x"), std::nullopt);
-  b.port().Start();
+  b.Start();
   EXPECT_THAT(b.Ops(), IsEmpty());
   EXPECT_EQ(a.Send(4, 1000, 80, kVsockOpRw, "x"), VsockReset::kUnknown);
 }

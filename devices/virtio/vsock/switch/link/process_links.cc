@@ -86,7 +86,7 @@ void ProcessLinks::Report(const char* what) {
   log_.Log(LogSeverity::kWarning, absl::StrCat(name_, ": switch: ", what));
 }
 
-void ProcessLinks::Start() {
+void ProcessLinks::Listen() {
   const absl::Status status = socket_.Listen();
   if (!status.ok()) {
     log_.Log(LogSeverity::kError,
@@ -99,22 +99,23 @@ void ProcessLinks::Start() {
   accept_more_ = true;
 }
 
-void ProcessLinks::Stop() {
+void ProcessLinks::StopListening() {
+  accept_more_ = false;
+  const absl::Status status = socket_.StopListening();
+  if (!status.ok()) {  // Listen() tries again.
+    log_.Log(LogSeverity::kError, absl::StrCat(name_, ": ", status.ToString()));
+  }
+}
+
+void ProcessLinks::CloseAll() {
   inbound_.clear();
   inbound_by_cid_.clear();
   strangers_.clear();
   ready_.clear();
   paused_.clear();
   outbound_.CloseAll();
-  {
-    MutexLock lock(mu_);
-    close_soon_.clear();
-  }
-  accept_more_ = false;
-  const absl::Status status = socket_.StopListening();
-  if (!status.ok()) {  // Start() tries again.
-    log_.Log(LogSeverity::kError, absl::StrCat(name_, ": ", status.ToString()));
-  }
+  MutexLock lock(mu_);
+  close_soon_.clear();
 }
 
 bool ProcessLinks::Send(const PacketHeader& header,

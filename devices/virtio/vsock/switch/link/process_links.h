@@ -42,8 +42,8 @@ namespace annulus::virtio {
 // sender notices.
 //
 // Threads: Send() on the tx worker, SendDatagram() on the datagram tx worker,
-//   Poll() and Resume() on the rx worker; Start() and Stop() while none of them
-//   runs.
+//   Poll(), Resume(), Listen() and StopListening() on the rx worker; CloseAll()
+//   while none of them runs.
 // Trust: whoever may connect is any program: nothing that it sends, or fails to
 //   do, harms more than the connections of the CID that it claims. That CID is
 //   believed, unless it is one of this process.
@@ -63,8 +63,12 @@ class ProcessLinks {
   // Readable when Poll() has something to do, or the guest's doorbell rang.
   int fd() const { return epoll_.get(); }
 
-  void Start();
-  void Stop();
+  // Whether others can connect; at first they cannot.
+  void Listen();
+  void StopListening();
+
+  // All links there are.
+  void CloseAll();
 
   // Hot. False: it is over with the connection, and the other end learns of it.
   bool Send(const PacketHeader& header, const PacketPayload& payload,

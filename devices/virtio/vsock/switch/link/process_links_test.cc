@@ -190,11 +190,11 @@ TEST_F(ProcessLinksTest, ADeviceResetTellsTheOtherProcess) {
   Connect(a, b);
   Connect(b, a, 2000, 90);
   b.Send(3, 80, 1000, kVsockOpRw, "last words");
-  b.port().Reset();
+  b.Reset();
   std::vector<uint16_t> ops = Await(a, 3);
   EXPECT_THAT(ops, ElementsAre(kVsockOpRw, kVsockOpRst, kVsockOpRst));
   EXPECT_EQ(a.Send(4, 1000, 80, kVsockOpRw, "x"), VsockReset::kUnknown);
-  b.port().Start();
+  b.Start();
   // Until the time is over for which it was found to be unreachable.
   while (a.Send(4, 1000, 80, kVsockOpRequest)) ::sched_yield();
   EXPECT_THAT(Await(b, 1), ElementsAre(kVsockOpRequest));

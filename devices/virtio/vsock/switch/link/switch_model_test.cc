@@ -161,9 +161,9 @@ class Model {
   }
 
   void Restart(Guest& guest) {
-    guest.test->port().Reset();
+    guest.test->Reset();
     guest.views.clear();
-    guest.test->port().Start();
+    guest.test->Start();
   }
 
   // True: something came. The guest reads all of it, then it answers.

@@ -1,0 +1,89 @@
+#include "devices/virtio/vsock/backend/hand_over.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "devices/virtio/vsock/backend/socket_setup.h"
+#include "devices/virtio/vsock/backend/socket_type.h"
+
+namespace annulus::virtio {
+namespace {
+
+int Option(int fd, int name) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+// Also of one whose other end is gone by now: that is for the guest to see.
+bool Connected(int fd) {
+  sockaddr_storage peer;
+  socklen_t size = sizeof(peer);
+  void* const address = &peer;
+  return ::getpeername(fd, static_cast<sockaddr*>(address), &size) == 0;
+}
+
+// False, with errno.
+bool Send(int socket, const HandOverMessage& message, int descriptor) {
+  HandOverMessage copy = message;
+  iovec part = {&copy, sizeof(copy)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(rights), &descriptor, sizeof(descriptor));
+  ssize_t sent;
+  do {
+    sent = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent >= 0;
+}
+
+}  // namespace
+
+absl::Status CheckHandOverSocket(int fd) {
+  if (Option(fd, SO_DOMAIN) == AF_UNIX &&
+      Option(fd, SO_TYPE) == SOCK_SEQPACKET && Connected(fd)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("descriptor ", fd,
+                   " is not a connected unix socket of SOCK_SEQPACKET, over "
+                   "which connections are handed over"));
+}
+
+absl::StatusOr<UniqueFd> HandOver(int socket, const HandOverMessage& message,
+                                  uint32_t buf_alloc) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SocketType(message.type) | SOCK_CLOEXEC, 0, ends) !=
+      0) {
+    return absl::ErrnoToStatus(errno, "making a pair of unix sockets");
+  }
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  // Of our end alone: a program expects what accept(2) would have given it.
+  if (::fcntl(ours.get(), F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
+    return absl::ErrnoToStatus(errno, "setting O_NONBLOCK of a socket");
+  }
+  PrepareSocket(ours.get(), message.type, buf_alloc);
+  if (!Send(socket, message, theirs.get())) {
+    return absl::ErrnoToStatus(
+        errno, absl::StrCat("handing over a connection to port ", message.port,
+                            " by descriptor ", socket));
+  }
+  return ours;
+}
+
+}  // namespace annulus::virtio
