@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "vmm/control_resources.h"
 #include "vmm/frame_switches.h"
 
 namespace annulus {
@@ -107,6 +108,8 @@ absl::StatusOr<Resources> OpenResources(const VmConfig& config) {
     ANNULUS_ASSIGN_OR_RETURN(resources.vsock,
                              OpenVsockResources(*config.vsock));
   }
+  ANNULUS_RETURN_IF_ERROR(
+      OpenControl(config.control, resources.control, resources.control_file));
   ANNULUS_RETURN_IF_ERROR(OpenConsole(config.console, resources));
   for (size_t i = 0; i < config.net.size(); ++i) {
     ANNULUS_RETURN_IF_ERROR(OpenPcap(card(i), config.net[i], resources.net[i]));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,8 +12,10 @@
 #include "vmm/config/config_text.h"      // IWYU pragma: export
 #include "vmm/config/validate_config.h"  // IWYU pragma: export
 #include "vmm/config/vm_config.h"        // IWYU pragma: export
+#include "vmm/counter_sample.h"          // IWYU pragma: export
 #include "vmm/cpu/vm_exit.h"             // IWYU pragma: export
 #include "vmm/resources.h"               // IWYU pragma: export
+#include "vmm/vm_event.h"                // IWYU pragma: export
 
 // Annulus as a library: the one header that an embedder includes.
 //
@@ -40,8 +43,8 @@ struct VmTimings {
 
 // One virtual machine.
 //
-// Threads: Stop(), Pause() and Resume() may be called from any thread, also
-//   while another one is in Wait(); the rest from one. Each vCPU, each
+// Threads: Start(), Wait() and the destructor on one thread at a time; the rest
+//   from any, also while another one is in Wait(). Each vCPU, each
 //   virtqueue that carries data and the control loop have threads of their own,
 //   inside.
 // Process: never exits, installs no signal handler, keeps no global state;
@@ -71,8 +74,27 @@ class Vmm {
   virtual absl::Status Pause() = 0;
   virtual absl::Status Resume() = 0;
 
-  // Asks the VM to stop; idempotent, returns at once.
+  // Asks the VM to stop; idempotent, returns at once. A LogSink may call it.
   virtual void Stop() = 0;
+
+  // Asks the guest to shut itself down, by the power button that ACPI tells it
+  // of; whether and when it does so is the guest's affair. FailedPrecondition
+  // before Start() or after the VM has stopped.
+  virtual absl::Status PressPowerButton() = 0;
+
+  // Pulls the cable of card `index` of the configuration's `net`, or plugs it
+  // in: the link is up when this and the backend say so. While it is down,
+  // frames are dropped in both directions. NotFound: there is no such card;
+  // Unimplemented: another process serves it; FailedPrecondition: the VM has
+  // stopped.
+  virtual absl::Status SetLink(uint32_t index, bool up) = 0;
+
+  // In which state it is.
+  virtual VmState state() const = 0;
+
+  // What all devices have counted since Create(), those of the configuration in
+  // its order. Empty after Wait(), except for what the VM itself counts.
+  virtual std::vector<CounterSample> Counters() const = 0;
 
   // Blocks until the VM has stopped, for whichever reason came first (before
   // Start() only Stop() is one), and all of its threads have ended; what the

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/hand_over.h"
 
 namespace annulus {
 namespace {
@@ -32,16 +33,21 @@ int Option(int fd, int name) {
   return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
-// Looks at the one that was inherited, and not at its duplicate, so that the
-// error has the number that the user gave. An invalid UniqueFd for 0.
-absl::StatusOr<UniqueFd> Duplicate(absl::string_view field, uint32_t number,
-                                   Type type) {
+// An invalid UniqueFd for 0.
+absl::StatusOr<UniqueFd> Duplicate(absl::string_view field, uint32_t number) {
   if (number == 0) return UniqueFd();
+  UniqueFd copy(::fcntl(static_cast<int>(number), F_DUPFD_CLOEXEC, 3));
+  if (copy.valid()) return copy;
+  return absl::ErrnoToStatus(errno, absl::StrCat(field, ": ", number));
+}
+
+// This and the next look at the one that was inherited, and not at its
+// duplicate, so that the error has the number that the user gave.
+absl::StatusOr<UniqueFd> DuplicateListener(absl::string_view field,
+                                           uint32_t number, Type type) {
+  ANNULUS_ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(field, number));
+  if (!copy.valid()) return copy;
   const int fd = static_cast<int>(number);
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy.valid()) {
-    return absl::ErrnoToStatus(errno, absl::StrCat(field, ": ", number));
-  }
   const bool stream = type == Type::kStream;
   if (Option(fd, SO_DOMAIN) != AF_UNIX ||
       Option(fd, SO_TYPE) != (stream ? SOCK_STREAM : SOCK_SEQPACKET) ||
@@ -50,6 +56,16 @@ absl::StatusOr<UniqueFd> Duplicate(absl::string_view field, uint32_t number,
         absl::StrCat(field, ": ", number, " is not a listening unix socket of ",
                      stream ? "SOCK_STREAM" : "SOCK_SEQPACKET"));
   }
+  return copy;
+}
+
+absl::StatusOr<UniqueFd> DuplicateHandOver(absl::string_view field,
+                                           uint32_t number) {
+  ANNULUS_ASSIGN_OR_RETURN(UniqueFd copy, Duplicate(field, number));
+  if (!copy.valid()) return copy;
+  const absl::Status good =
+      virtio::CheckHandOverSocket(static_cast<int>(number));
+  if (!good.ok()) return At(field, good);
   return copy;
 }
 
@@ -62,7 +78,9 @@ absl::StatusOr<virtio::UnixSocketOptions> SocketOptions(
   options.dgram = vsock.dgram && !vsock.socket.empty();
   ANNULUS_ASSIGN_OR_RETURN(
       options.listener,
-      Duplicate("vsock.socket_fd", vsock.socket_fd, Type::kStream));
+      DuplicateListener("vsock.socket_fd", vsock.socket_fd, Type::kStream));
+  ANNULUS_ASSIGN_OR_RETURN(options.host,
+                           DuplicateHandOver("vsock.host_fd", vsock.host_fd));
   for (size_t i = 0; i < vsock.ports.size(); ++i) {
     const VsockPortConfig& port = vsock.ports[i];
     virtio::UnixPortMap map;
@@ -71,9 +89,10 @@ absl::StatusOr<virtio::UnixSocketOptions> SocketOptions(
     map.type = port.type == Type::kStream ? virtio::kVsockTypeStream
                                           : virtio::kVsockTypeSeqpacket;
     map.path = port.path;
+    const std::string field = absl::StrCat("vsock.ports[", i, "].fd");
     ANNULUS_ASSIGN_OR_RETURN(
-        map.fd,
-        Duplicate(absl::StrCat("vsock.ports[", i, "].fd"), port.fd, port.type));
+        map.fd, map.to_guest ? DuplicateListener(field, port.fd, port.type)
+                             : DuplicateHandOver(field, port.fd));
     options.ports.push_back(std::move(map));
   }
   return options;

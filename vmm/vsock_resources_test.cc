@@ -169,6 +169,42 @@ TEST_F(VsockResourcesTest, ADescriptorIsNamedAsGiven) {
   EXPECT_EQ(ErrorOf(config), "opened");
 }
 
+TEST_F(VsockResourcesTest, HandOverSocketsAreDuplicated) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  VsockConfig config = Config();
+  config.socket = "";
+  config.host_fd = NumberOf(ours);
+  VsockPortConfig port = Inherited(7, ours);
+  port.direction = Direction::kToHost;
+  config.ports = {port};
+  const auto resources = Opened(config);
+  ASSERT_TRUE(resources.ok());
+  const virtio::UnixSockets& sockets = resources->sockets;
+  const int seven = sockets.HandOverSocket(virtio::kVsockTypeStream, 7);
+  const int others = sockets.HandOverSocket(virtio::kVsockTypeSeqpacket, 7);
+  EXPECT_GE(seven, 3);
+  EXPECT_GE(others, 3);
+  EXPECT_NE(seven, others);
+  EXPECT_NE(seven, ours.get());
+  EXPECT_NE(others, ours.get());
+
+  const UniqueFd listens = Listening(SOCK_SEQPACKET);
+  const std::string reason =
+      absl::StrCat(": descriptor ", listens.get(),
+                   " is not a connected unix socket of SOCK_SEQPACKET, over "
+                   "which connections are handed over");
+  config.host_fd = NumberOf(listens);
+  EXPECT_EQ(ErrorOf(config), "vsock.host_fd" + reason);
+  config.host_fd = 0;
+  config.ports[0].fd = NumberOf(listens);
+  EXPECT_EQ(ErrorOf(config), "vsock.ports[0].fd" + reason);
+  config.ports[0].fd = 1 << 20;
+  EXPECT_EQ(ErrorOf(config), "vsock.ports[0].fd: 1048576: Bad file descriptor");
+}
+
 TEST_F(VsockResourcesTest, WhatCannotBeBoundIsNamed) {
   VsockConfig config = Config();
   config.socket = "/no/such/directory/vm";

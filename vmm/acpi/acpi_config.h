@@ -53,6 +53,10 @@ struct AcpiConfig {
   std::optional<AcpiUart> uart = AcpiUart{};
   bool rtc = true;  // A CMOS clock at ports 0x70 and 0x71.
 
+  // The interrupt of the power button, edge-triggered; none: there is no
+  // button.
+  std::optional<uint32_t> power_button_gsi = std::nullopt;
+
   // Powering off: the guest writes the S5 type with SLP_EN to the first, ACPI
   // 6.5 §4.8.3.7 "Sleep Control and Status Registers".
   uint16_t sleep_control_port = platform::kAcpiSleepControlPort;

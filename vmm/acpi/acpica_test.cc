@@ -34,6 +34,7 @@ using memory::GuestAddress;
 
 AcpiConfig FullConfig() {
   AcpiConfig config = {.cpu_count = 32};
+  config.power_button_gsi = 9;
   config.interrupt_overrides = {{.isa_irq = 0, .gsi = 2, .flags = 0}};
   config.ecam.size = 4 << 20;
   config.pci_window_64 = {GuestAddress(uint64_t{1} << 38), uint64_t{1} << 38};
@@ -145,8 +146,8 @@ TEST_F(AcpicaTest, DataTablesAreUnderstoodAndCompileToTheSameBytes) {
 
 TEST_F(AcpicaTest, InterpreterFindsEachDeviceWithoutAnError) {
   const std::string output = Execute(FullConfig(), "evaluate \\_SB.V027._UID");
-  // 40 virtio-mmio devices, and MBRD, PCI0, COM1, RTC.
-  EXPECT_NE(output.find("with 44 Devices"), std::string::npos) << output;
+  // 40 virtio-mmio devices, and MBRD, PCI0, COM1, RTC, PWRB, GED.
+  EXPECT_NE(output.find("with 46 Devices"), std::string::npos) << output;
   EXPECT_NE(output.find("[Integer] = 0000000000000027"), std::string::npos)
       << output;
   EXPECT_EQ(output.find("AE_"), std::string::npos) << output;
@@ -160,6 +161,20 @@ TEST_F(AcpicaTest, InterpreterReadsAnMmioDevicesRangeAndInterrupt) {
         "Interrupt Count : 01\n Dword00 : 0000000B"}) {
     EXPECT_NE(output.find(expected), std::string::npos) << output;
   }
+}
+
+TEST_F(AcpicaTest, InterpreterNotifiesThePowerButtonOfItsInterrupt) {
+  const std::string resources = Execute(FullConfig(), "resources \\_SB.GED");
+  for (const char* expected :
+       {"Triggering : Edge\n Polarity : ActiveHigh\n Sharing : Exclusive",
+        "Interrupt Count : 01\n Dword00 : 00000009"}) {
+    EXPECT_NE(resources.find(expected), std::string::npos) << resources;
+  }
+  const std::string output = Execute(FullConfig(), "execute \\_SB.GED._EVT 9");
+  EXPECT_NE(output.find("Device Notify on [PWRB]"), std::string::npos)
+      << output;
+  EXPECT_NE(output.find("Value 0x80"), std::string::npos) << output;
+  EXPECT_EQ(output.find("AE_"), std::string::npos) << output;
 }
 
 TEST_F(AcpicaTest, InterpreterReadsTheHostBridgesWindows) {

@@ -19,8 +19,10 @@ constexpr uint8_t kQWordPrefix = 0x0e;
 constexpr uint8_t kScopeOp = 0x10;
 constexpr uint8_t kBufferOp = 0x11;
 constexpr uint8_t kPackageOp = 0x12;
+constexpr uint8_t kMethodOp = 0x14;
 constexpr uint8_t kExtOpPrefix = 0x5b;
 constexpr uint8_t kDeviceOp = 0x82;
+constexpr uint8_t kNotifyOp = 0x86;
 
 constexpr size_t kNameSegmentSize = 4;
 
@@ -165,6 +167,23 @@ Aml AmlScope(absl::string_view name, const std::vector<Aml>& terms) {
 
 Aml AmlDevice(absl::string_view name, const std::vector<Aml>& terms) {
   return Named({kExtOpPrefix, kDeviceOp}, name, terms);
+}
+
+Aml AmlMethod(absl::string_view name, uint8_t arguments,
+              const std::vector<Aml>& terms) {
+  // §20.2.5.2 "Named Objects Encoding": MethodFlags.
+  constexpr uint8_t kSerialized = 1 << 3;
+  ANNULUS_CHECK(arguments <= 7);
+  std::vector<Aml> content = {{static_cast<uint8_t>(arguments | kSerialized)}};
+  content.insert(content.end(), terms.begin(), terms.end());
+  return Named({kMethodOp}, name, content);
+}
+
+Aml AmlNotify(absl::string_view name, uint64_t value) {
+  Aml aml = {kNotifyOp};
+  Append(aml, NameString(name));
+  Append(aml, AmlInteger(value));
+  return aml;
 }
 
 }  // namespace annulus::acpi

@@ -33,6 +33,12 @@ Aml AmlPackage(const std::vector<Aml>& elements);
 Aml AmlName(absl::string_view name, const Aml& value);
 Aml AmlScope(absl::string_view name, const std::vector<Aml>& terms);
 Aml AmlDevice(absl::string_view name, const std::vector<Aml>& terms);
+// Serialized: one call at a time. REQUIRES: at most 7 arguments.
+Aml AmlMethod(absl::string_view name, uint8_t arguments,
+              const std::vector<Aml>& terms);
+
+// Tells the operating system of an event of the device `name`.
+Aml AmlNotify(absl::string_view name, uint64_t value);
 
 }  // namespace annulus::acpi
 

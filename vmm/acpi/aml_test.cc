@@ -27,6 +27,12 @@ TEST(AmlTest, EisaIdIsCompressedWithUpperBytesFirst) {
   EXPECT_EQ(AmlEisaId("PNP0501"), Bytes({0x0c, 0x41, 0xd0, 0x05, 0x01}));
 }
 
+TEST(AmlTest, MethodsAreSerializedAndNotify) {
+  EXPECT_EQ(AmlMethod("_EVT", 1, {AmlNotify("PWRB", 0x80)}),
+            Bytes({0x14, 13, '_', 'E', 'V', 'T', 0x09, 0x86, 'P', 'W', 'R', 'B',
+                   0x0a, 0x80}));
+}
+
 TEST(AmlTest, NamesArePaddedToFourCharacters) {
   EXPECT_EQ(AmlName("\\_S5", AmlInteger(1)),
             Bytes({0x08, '\\', '_', 'S', '5', '_', 0x01}));

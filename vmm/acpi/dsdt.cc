@@ -92,6 +92,25 @@ Aml MmioDevice(const AcpiMmioDevice& device, size_t index) {
                             InterruptResource(device.gsi)}))});
 }
 
+// §4.8.2.2.1.2 "Control Method Power Button", which a hardware-reduced platform
+// tells of by a §5.6.9 "Generic Event Device": an interrupt of its own, upon
+// which the guest runs _EVT.
+Aml PowerButton() {
+  return AmlDevice("PWRB", {AmlName("_HID", AmlEisaId("PNP0C0C")),
+                            AmlName("_UID", AmlInteger(0))});
+}
+
+Aml GenericEventDevice(uint32_t power_button_gsi) {
+  constexpr uint64_t kPressed = 0x80;
+  return AmlDevice(
+      "GED",
+      {AmlName("_HID", AmlString("ACPI0013")), AmlName("_UID", AmlInteger(0)),
+       AmlName("_CRS",
+               AmlResourceTemplate({InterruptResource(power_button_gsi)})),
+       // Of one interrupt there is no doubt which it was.
+       AmlMethod("_EVT", 1, {AmlNotify("PWRB", kPressed)})});
+}
+
 }  // namespace
 
 std::vector<uint8_t> BuildDsdt(const AcpiConfig& config) {
@@ -100,6 +119,10 @@ std::vector<uint8_t> BuildDsdt(const AcpiConfig& config) {
   if (config.ecam.size != 0) devices.push_back(HostBridge(config));
   if (config.uart.has_value()) devices.push_back(Uart(*config.uart));
   if (config.rtc) devices.push_back(Rtc());
+  if (config.power_button_gsi.has_value()) {
+    devices.push_back(PowerButton());
+    devices.push_back(GenericEventDevice(*config.power_button_gsi));
+  }
   for (size_t i = 0; i < config.mmio_devices.size(); ++i) {
     devices.push_back(MmioDevice(config.mmio_devices[i], i));
   }

@@ -13,7 +13,8 @@ namespace annulus::acpi {
 inline constexpr size_t kMaxMmioDevices = 0x1000;
 
 // ACPI 6.5 §5.2.11.1 "Differentiated System Description Table (DSDT)": the PCI
-// host bridge, the serial port, the clock, the virtio-mmio devices, and \_S5.
+// host bridge, the serial port, the clock, the power button, the virtio-mmio
+// devices, and \_S5.
 // REQUIRES: `config` has been checked by WriteAcpiTables().
 std::vector<uint8_t> BuildDsdt(const AcpiConfig& config);
 

@@ -151,6 +151,22 @@ void ReadHeaderSplit(const proto::HeaderSplitConfig& message,
   }
 }
 
+void ReadControl(const proto::ControlConfig& message, ControlConfig& control) {
+  if (message.has_socket()) control.socket = message.socket();
+  if (message.has_fd()) control.fd = message.fd();
+  if (message.has_mode()) control.mode = message.mode();
+  control.allowed_uids.assign(message.allowed_uids().begin(),
+                              message.allowed_uids().end());
+}
+
+void WriteControl(const ControlConfig& control, proto::ControlConfig& message) {
+  message.set_socket(control.socket);
+  message.set_fd(control.fd);
+  message.set_mode(control.mode);
+  message.mutable_allowed_uids()->Add(control.allowed_uids.begin(),
+                                      control.allowed_uids.end());
+}
+
 void WriteMemory(const MemoryConfig& memory, proto::MemoryConfig& message) {
   if (memory.size_bytes % kMiB == 0) {
     message.set_size_mib(memory.size_bytes / kMiB);
@@ -291,6 +307,7 @@ absl::StatusOr<VmConfig> VmConfigFromProto(const proto::VmConfig& message) {
   ANNULUS_RETURN_IF_ERROR(ReadMemory(message.memory(), config.memory));
   ReadBoot(message.boot(), config.boot);
   ANNULUS_RETURN_IF_ERROR(ReadConsole(message.console(), config.console));
+  ReadControl(message.control(), config.control);
   if (message.has_debug_exit()) config.debug_exit = message.debug_exit();
   for (const proto::RngConfig& rng : message.rng()) {
     const absl::Status status = ReadRng(rng, config.rng.emplace_back());
@@ -327,6 +344,7 @@ proto::VmConfig VmConfigToProto(const VmConfig& config) {
   message.mutable_boot()->set_kernel(config.boot.kernel);
   message.mutable_boot()->set_initrd(config.boot.initrd);
   message.mutable_boot()->set_cmdline(config.boot.cmdline);
+  WriteControl(config.control, *message.mutable_control());
   message.mutable_console()->set_kind(ToProto(config.console.kind));
   message.mutable_console()->set_path(config.console.path);
   message.set_debug_exit(config.debug_exit);

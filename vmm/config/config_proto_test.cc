@@ -31,6 +31,7 @@ VmConfig DefaultWithLists() {
   config.net[0].disabled_features = {"csum"};
   config.vsock.emplace().ports.resize(1);
   config.vsock->worker_cpus = {0};
+  config.control.allowed_uids = {0};
   return config;
 }
 
@@ -150,7 +151,9 @@ TEST(ConfigProtoTest, EmptyMessageGivesTheDefaultsOfTheStruct) {
 TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   const VmConfig vm;
   [[maybe_unused]] const auto& [name, cpu, memory, boot, console, rng, net,
-                                vsock, debug_exit] = vm;
+                                vsock, control, debug_exit] = vm;
+  [[maybe_unused]] const auto& [control_socket, control_fd, mode,
+                                allowed_uids] = control;
   [[maybe_unused]] const auto& [count, pinning] = cpu;
   [[maybe_unused]] const auto& [size_bytes, hugepages, prefault, shared] =
       memory;
@@ -182,19 +185,20 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   [[maybe_unused]] const auto& [vhost_user_socket, vhost_user_fd, listen] =
       vhost_user;
   [[maybe_unused]] const auto& [vsock_virtio, vsock_vhost_user, cid, socket,
-                                socket_fd, ports, switch_directory, buf_alloc,
-                                max_connections, vsock_queue_size, connect_wait,
-                                listen_wait, close_wait, vsock_poll,
-                                vsock_poll_microseconds, vsock_worker_cpus,
-                                seqpacket, mrg_rxbuf, dgram, mrg_rxbuf_feature,
-                                dgram_feature] = sockets;
+                                socket_fd, host_fd, ports, switch_directory,
+                                buf_alloc, max_connections, vsock_queue_size,
+                                connect_wait, listen_wait, close_wait,
+                                vsock_poll, vsock_poll_microseconds,
+                                vsock_worker_cpus, seqpacket, mrg_rxbuf, dgram,
+                                mrg_rxbuf_feature, dgram_feature] = sockets;
   const VsockPortConfig mapped;
   [[maybe_unused]] const auto& [port, direction, type, port_path, fd] = mapped;
 
   const auto fields = [](const Descriptor* type) {
     return type->field_count();
   };
-  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 9);
+  EXPECT_EQ(fields(proto::VmConfig::descriptor()), 10);
+  EXPECT_EQ(fields(proto::ControlConfig::descriptor()), 4);
   EXPECT_EQ(fields(proto::CpuConfig::descriptor()), 2);
   EXPECT_EQ(fields(proto::MemoryConfig::descriptor()), 4 + 1);  // size_mib
   EXPECT_EQ(fields(proto::BootConfig::descriptor()), 3);
@@ -205,7 +209,7 @@ TEST(ConfigProtoTest, EveryFieldOfTheStructIsInTheSchema) {
   EXPECT_EQ(fields(proto::VhostUserConfig::descriptor()), 3);
   EXPECT_EQ(fields(proto::HeaderSplitConfig::descriptor()), 12);
   EXPECT_EQ(fields(proto::RateLimitConfig::descriptor()), 4);
-  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 21);
+  EXPECT_EQ(fields(proto::VsockConfig::descriptor()), 22);
   EXPECT_EQ(fields(proto::VsockPortConfig::descriptor()), 5);
 }
 

@@ -95,6 +95,7 @@ void ExpectFullConfig(const absl::StatusOr<VmConfig>& config) {
   EXPECT_EQ(vsock.cid, 4294967294u);
   EXPECT_EQ(vsock.socket, "vm.vsock");
   EXPECT_EQ(vsock.socket_fd, 7u);
+  EXPECT_EQ(vsock.host_fd, 8u);
   EXPECT_EQ(vsock.switch_directory, "switch");
   EXPECT_EQ(vsock.buf_alloc, 1048576u);
   EXPECT_EQ(vsock.max_connections, 100u);
@@ -154,7 +155,7 @@ TEST(ConfigTextTest, TextFormatSetsEveryField) {
       net { backend: TAP tap_fds: [7, 8] }
       vsock {
         virtio { transport: MMIO }
-        cid: 4294967294 socket: "vm.vsock" socket_fd: 7
+        cid: 4294967294 socket: "vm.vsock" socket_fd: 7 host_fd: 8
         ports { port: 8080 direction: TO_HOST type: SEQPACKET path: "@web" }
         ports { port: 22 direction: TO_GUEST fd: 9 }
         switch_directory: "switch" buf_alloc: 1048576 max_connections: 100
@@ -199,7 +200,7 @@ TEST(ConfigTextTest, JsonSetsEveryField) {
         {"backend": "TAP", "tap_fds": [7, 8]}],
       "vsock": {
         "virtio": {"transport": "MMIO"}, "cid": 4294967294,
-        "socket": "vm.vsock", "socketFd": 7,
+        "socket": "vm.vsock", "socketFd": 7, "hostFd": 8,
         "ports": [
           {"port": 8080, "direction": "TO_HOST", "type": "SEQPACKET",
            "path": "@web"},
@@ -263,6 +264,11 @@ rng {
   }
 }
 debug_exit: false
+control {
+  socket: ""
+  fd: 0
+  mode: "600"
+}
 )");
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "vmm/config/field_checks.h"
+#include "vmm/config/validate_control_config.h"
 #include "vmm/config/validate_net_config.h"
 #include "vmm/config/validate_vhost_user_config.h"
 #include "vmm/config/validate_vsock_config.h"
@@ -165,6 +166,7 @@ absl::Status ValidateVmConfig(const VmConfig& config) {
   if (config.vsock.has_value()) {
     ANNULUS_RETURN_IF_ERROR(ValidateVsockConfig(*config.vsock));
   }
+  ANNULUS_RETURN_IF_ERROR(ValidateControlConfig(config.control));
   return ValidateUniqueVhostUser(config);
 }
 

@@ -68,15 +68,23 @@ absl::Status ValidateSockets(const VsockConfig& vsock) {
   ANNULUS_RETURN_IF_ERROR(
       CheckSocketPath("vsock.socket", vsock.socket, longest.size()));
   ANNULUS_RETURN_IF_ERROR(CheckFd("vsock.socket_fd", vsock.socket_fd));
+  ANNULUS_RETURN_IF_ERROR(CheckFd("vsock.host_fd", vsock.host_fd));
+  if (vsock.host_fd != 0 && vsock.host_fd == vsock.socket_fd) {
+    return WrongField("vsock.host_fd", absl::StrCat(vsock.host_fd,
+                                                    " belongs to "
+                                                    "vsock.socket_fd"));
+  }
   ANNULUS_RETURN_IF_ERROR(
       CheckPath("vsock.switch_directory", vsock.switch_directory,
                 kMaxVsockPath - absl::string_view("/4294967294").size()));
   const bool anybody = !vsock.socket.empty() || vsock.socket_fd != 0 ||
-                       !vsock.ports.empty() || !vsock.switch_directory.empty();
+                       vsock.host_fd != 0 || !vsock.ports.empty() ||
+                       !vsock.switch_directory.empty();
   if (!anybody) {
-    return WrongField("vsock.socket",
-                      "is not given, nor is one of socket_fd, ports and "
-                      "switch_directory: nobody could be reached");
+    return WrongField(
+        "vsock.socket",
+        "is not given, nor is one of socket_fd, host_fd, ports and "
+        "switch_directory: nobody could be reached");
   }
   if (vsock.dgram && vsock.socket.empty() && vsock.switch_directory.empty()) {
     return WrongField("vsock.dgram",
@@ -121,21 +129,13 @@ absl::Status ValidatePort(const VsockConfig& vsock, size_t index) {
   }
   ANNULUS_RETURN_IF_ERROR(CheckSocketPath(field("path"), port.path));
   ANNULUS_RETURN_IF_ERROR(CheckFd(field("fd"), port.fd));
-  if (port.direction == Direction::kToHost) {
-    if (port.fd != 0) {
-      return WrongField(field("fd"),
-                        "is given, but direction is TO_HOST: the guest needs a "
-                        "path to connect to");
-    }
-    if (port.path.empty()) return WrongField(field("path"), "is not given");
-    return absl::OkStatus();
-  }
   if (port.path.empty() && port.fd == 0) {
     return WrongField(field("path"), "is not given, nor is fd");
   }
   if (!port.path.empty() && port.fd != 0) {
     return WrongField(field("fd"), "is given, but path is, too");
   }
+  if (port.direction == Direction::kToHost) return absl::OkStatus();
   const absl::string_view own = OwnSocketAt(vsock, port.path);
   if (!own.empty()) {
     return WrongField(field("path"), absl::StrCat(Quoted(port.path),
@@ -264,6 +264,7 @@ absl::Status ValidateExternal(const VsockConfig& vsock) {
       "vsock",
       {{"socket", !vsock.socket.empty()},
        {"socket_fd", vsock.socket_fd != none.socket_fd},
+       {"host_fd", vsock.host_fd != none.host_fd},
        {"ports", !vsock.ports.empty()},
        {"switch_directory", !vsock.switch_directory.empty()},
        {"buf_alloc", vsock.buf_alloc != none.buf_alloc},

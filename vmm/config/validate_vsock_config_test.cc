@@ -72,10 +72,12 @@ TEST(ValidateVsockConfigTest, SomebodyMustBeReachable) {
       give(v);
     });
   };
-  EXPECT_EQ(only([](VsockConfig&) {}),
-            "vsock.socket: is not given, nor is one of socket_fd, ports and "
-            "switch_directory: nobody could be reached");
+  EXPECT_EQ(
+      only([](VsockConfig&) {}),
+      "vsock.socket: is not given, nor is one of socket_fd, host_fd, ports and "
+      "switch_directory: nobody could be reached");
   EXPECT_EQ(only([](VsockConfig& v) { v.socket_fd = 7; }), "");
+  EXPECT_EQ(only([](VsockConfig& v) { v.host_fd = 7; }), "");
   EXPECT_EQ(only([](VsockConfig& v) { v.ports = {ToHost(1, "p")}; }), "");
   EXPECT_EQ(only([](VsockConfig& v) { v.switch_directory = "d"; }), "");
   // Datagrams go neither through ports nor through a descriptor.
@@ -145,6 +147,10 @@ TEST(ValidateVsockConfigTest, DescriptorsAreNotTheStandardStreams) {
   EXPECT_EQ(error(2), "vsock.socket_fd: 2 is not in 3..1048576");
   EXPECT_EQ(error(UINT32_MAX),
             "vsock.socket_fd: 4294967295 is not in 3..1048576");
+  EXPECT_EQ(ErrorAfter([](VsockConfig& v) { v.host_fd = 2; }),
+            "vsock.host_fd: 2 is not in 3..1048576");
+  EXPECT_EQ(ErrorAfter([](VsockConfig& v) { v.socket_fd = v.host_fd = 7; }),
+            "vsock.host_fd: 7 belongs to vsock.socket_fd");
   VsockPortConfig port = ToGuest(1, "");
   port.fd = 2;
   EXPECT_EQ(ErrorOfPorts({port}), "vsock.ports[0].fd: 2 is not in 3..1048576");
@@ -160,10 +166,11 @@ TEST(ValidateVsockConfigTest, APortHasANumberADirectionAndASocket) {
             "vsock.ports[0].direction: is not given: TO_GUEST or TO_HOST");
   EXPECT_EQ(ErrorOfPorts({ToGuest(1, "")}),
             "vsock.ports[0].path: is not given, nor is fd");
-  EXPECT_EQ(ErrorOfPorts({ToHost(1, "")}), "vsock.ports[0].path: is not given");
+  EXPECT_EQ(ErrorOfPorts({ToHost(1, "")}),
+            "vsock.ports[0].path: is not given, nor is fd");
 }
 
-TEST(ValidateVsockConfigTest, ADescriptorListensForTheGuestInPlaceOfAPath) {
+TEST(ValidateVsockConfigTest, ADescriptorIsInPlaceOfAPath) {
   VsockPortConfig port = ToGuest(1, "");
   port.fd = 7;
   EXPECT_EQ(ErrorOfPorts({port}), "");
@@ -172,8 +179,11 @@ TEST(ValidateVsockConfigTest, ADescriptorListensForTheGuestInPlaceOfAPath) {
             "vsock.ports[0].fd: is given, but path is, too");
   port.direction = Direction::kToHost;
   EXPECT_EQ(ErrorOfPorts({port}),
-            "vsock.ports[0].fd: is given, but direction is TO_HOST: the guest "
-            "needs a path to connect to");
+            "vsock.ports[0].fd: is given, but path is, too");
+  port.path = "";
+  VsockPortConfig another = port;
+  another.port = 2;
+  EXPECT_EQ(ErrorOfPorts({port, another}), "");
 }
 
 TEST(ValidateVsockConfigTest, APortOfATypeIsMappedOnce) {

@@ -157,7 +157,9 @@ struct VsockPortConfig {
   Direction direction = Direction::kNone;  // Who connects.
   Type type = Type::kStream;
   std::string path;  // Of the socket, or:
-  uint32_t fd = 0;   // For kToGuest: one that listens; 0: none.
+  // 0: none. For kToGuest a socket that listens, for kToHost a hand-over
+  // socket.
+  uint32_t fd = 0;
 };
 
 // The socket device, virtio 1.4 §5.10 "Socket Device".
@@ -167,6 +169,8 @@ struct VsockConfig {
   uint64_t cid = 0;            // Must be given, else.
   std::string socket;          // Path; with "@" in front an abstract name.
   uint32_t socket_fd = 0;      // Listens in place of one at `socket`; 0: none.
+  uint32_t host_fd = 0;  // Hand-over socket of all ports of the host but those
+                         // of `ports`; 0: none.
   std::vector<VsockPortConfig> ports;
   std::string switch_directory;  // Empty: the guest reaches the host alone.
   uint64_t buf_alloc = 256 * 1024;
@@ -186,6 +190,15 @@ struct VsockConfig {
   uint32_t dgram_feature = 4;
 };
 
+// The control socket: see docs/control.md.
+struct ControlConfig {
+  std::string socket = {};   // Its path; '@' in front: an abstract name.
+  uint32_t fd = 0;           // Or an inherited one that listens; 0: none.
+  std::string mode = "600";  // Permissions of its file.
+  // Who may use it, beside root and the user that the process runs as.
+  std::vector<uint32_t> allowed_uids = {};
+};
+
 struct VmConfig {
   std::string name = "annulus";  // Names threads, guest RAM and log lines.
   CpuConfig cpu;
@@ -195,6 +208,7 @@ struct VmConfig {
   std::vector<RngConfig> rng;
   std::vector<NetConfig> net;
   std::optional<VsockConfig> vsock;
+  ControlConfig control;
   // Gives the guest I/O port 0xf4, where a write ends the VM: for tests.
   bool debug_exit = false;
 };

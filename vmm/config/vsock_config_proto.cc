@@ -96,6 +96,7 @@ absl::Status ReadVsock(const proto::VsockConfig& message, VsockConfig& vsock) {
   if (message.has_cid()) vsock.cid = message.cid();
   if (message.has_socket()) vsock.socket = message.socket();
   if (message.has_socket_fd()) vsock.socket_fd = message.socket_fd();
+  if (message.has_host_fd()) vsock.host_fd = message.host_fd();
   if (message.has_switch_directory()) {
     vsock.switch_directory = message.switch_directory();
   }
@@ -140,6 +141,7 @@ void WriteVsock(const VsockConfig& vsock, proto::VsockConfig& message) {
   message.set_cid(vsock.cid);
   message.set_socket(vsock.socket);
   message.set_socket_fd(vsock.socket_fd);
+  message.set_host_fd(vsock.host_fd);
   message.set_switch_directory(vsock.switch_directory);
   message.set_buf_alloc(vsock.buf_alloc);
   message.set_max_connections(vsock.max_connections);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace annulus {
@@ -43,6 +44,11 @@ absl::Status EventLoop::Watch(int fd, uint32_t events, Callback callback) {
   }
   callbacks_[fd] = std::make_shared<Callback>(std::move(callback));
   return absl::OkStatus();
+}
+
+void EventLoop::Rewatch(int fd, uint32_t events) {
+  epoll_event event = EventFor(fd, events);
+  ANNULUS_CHECK(::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0);
 }
 
 void EventLoop::Unwatch(int fd) {

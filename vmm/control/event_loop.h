@@ -17,8 +17,8 @@ namespace annulus {
 // The control thread's loop: waits for file descriptors and calls back. All
 // that is neither a vCPU nor a virtqueue that carries data runs here.
 //
-// Threads: Stop() from any thread. Watch() and Unwatch() before
-//   Run() or from callbacks on the loop's thread.
+// Threads: Stop() from any thread. Watch(), Rewatch() and Unwatch() before or
+//   after Run(), or from callbacks on the loop's thread.
 class EventLoop {
  public:
   using Callback = std::function<void(uint32_t events)>;  // EPOLLIN and so on.
@@ -29,6 +29,9 @@ class EventLoop {
   // triggered); errors and hang-ups are always told. PermissionDenied for
   // regular files, which are always ready.
   absl::Status Watch(int fd, uint32_t events, Callback callback);
+  // From now on for other `events`; 0: errors and hang-ups alone. REQUIRES:
+  // `fd` is watched.
+  void Rewatch(int fd, uint32_t events);
   void Unwatch(int fd);
 
   // Runs until Stop().

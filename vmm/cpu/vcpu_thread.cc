@@ -64,8 +64,8 @@ absl::StatusOr<std::unique_ptr<VcpuThread>> VcpuThread::Create(
   }
   std::unique_ptr<VcpuThread> self(new VcpuThread(
       options, std::move(vcpu), gate, mmio, ports, memory, observer));
-  absl::StatusOr<Thread> thread =
-      Thread::Start(options.name, [self = self.get()] { self->Run(); });
+  absl::StatusOr<Thread> thread = Thread::Start(
+      options.name, [self = self.get()] { self->Run(); }, ThreadKind::kVcpu);
   if (!thread.ok()) return thread.status();
   self->thread_ = *std::move(thread);
   if (options.host_cpu.has_value()) {
@@ -126,12 +126,15 @@ void VcpuThread::Run() {
       Fail(exit);
       break;
     }
+    counters_.interrupted_exits.Add(1);
   }
   gate_.Leave();
 }
 
 void VcpuThread::Serve(const VcpuExit& exit) {
-  if (exit.kind == VcpuExit::Kind::kPortIo) {
+  const bool port_io = exit.kind == VcpuExit::Kind::kPortIo;
+  (port_io ? counters_.port_io_exits : counters_.mmio_exits).Add(1);
+  if (port_io) {
     ServePortIo(exit);
   } else if (exit.is_write) {
     mmio_.Write(exit.address, exit.data);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/counter.h"
 #include "base/thread.h"
 #include "memory/guest_memory.h"
 #include "vmm/bus/address_bus.h"
@@ -30,6 +31,15 @@ class VcpuObserver {
   // after it first came back.
   virtual void FirstEntry() = 0;
   virtual void FirstExit() = 0;
+};
+
+// Why a vCPU came back from the guest, as far as it went on.
+//
+// Threads: counted by the vCPU's thread; read by any.
+struct VcpuCounters {
+  Counter port_io_exits;
+  Counter mmio_exits;
+  Counter interrupted_exits;  // VcpuThread::Interrupt().
 };
 
 struct VcpuThreadOptions {
@@ -58,6 +68,11 @@ class VcpuThread {
   // Makes the vCPU come back from the guest.
   void Interrupt();
 
+  // Waits until the thread has ended. REQUIRES: as the destructor.
+  void Join() { thread_.Join(); }
+
+  const VcpuCounters& counters() const { return counters_; }
+
  private:
   VcpuThread(const VcpuThreadOptions& options, kvm::KvmVcpu vcpu,
              VcpuGate& gate, AddressBus& mmio, AddressBus& ports,
@@ -76,6 +91,7 @@ class VcpuThread {
   AddressBus& ports_;
   const memory::GuestMemory& memory_;
   VcpuObserver& observer_;
+  VcpuCounters counters_;
   Thread thread_;  // Last: ends before what it uses.
 };
 

@@ -1,7 +1,9 @@
 #include "vmm/doctor/host_facts.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/unique_fd.h"
+#include "vmm/sandbox/landlock.h"
 
 namespace annulus {
 namespace {
@@ -38,6 +41,11 @@ uint64_t Limit(__rlimit_resource resource, rlim_t rlimit::*which) {
   rlimit limit;
   if (::getrlimit(resource, &limit) != 0) return 0;
   return limit.*which == RLIM_INFINITY ? UINT64_MAX : limit.*which;
+}
+
+bool HasSeccompFilters() {
+  const uint32_t action = SECCOMP_RET_TRAP;
+  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
 }  // namespace
@@ -75,6 +83,8 @@ HostFacts GatherHostFacts() {
   facts.tun_errno = OpenErrno("/dev/net/tun");
   facts.vhost_net_errno = OpenErrno("/dev/vhost-net");
   facts.vhost_vsock_errno = OpenErrno("/dev/vhost-vsock");
+  facts.seccomp_filters = HasSeccompFilters();
+  facts.landlock_version = LandlockVersion();
   const std::string meminfo = ReadProcFile("/proc/meminfo");
   facts.memory_total = MeminfoValue(meminfo, "MemTotal");
   facts.memory_available = MeminfoValue(meminfo, "MemAvailable");

@@ -22,6 +22,10 @@ struct HostFacts {
   int vhost_net_errno = 0;
   int vhost_vsock_errno = 0;
 
+  // What the sandbox is made of.
+  bool seccomp_filters = false;
+  int landlock_version = 0;  // 0: there is none.
+
   uint64_t memory_total = 0;
   uint64_t memory_available = 0;
   uint64_t hugepages_total = 0;  // Pages of 2 MiB.

@@ -134,6 +134,26 @@ Finding JudgeDevice(absl::string_view path, int error,
   return Missing(path, text, absl::StrCat("modprobe ", module));
 }
 
+// What --sandbox=on, the default, is made of.
+Finding JudgeSandbox(const HostFacts& facts) {
+  constexpr absl::string_view kSubject = "sandbox";
+  if (!facts.seccomp_filters) {
+    return Missing(kSubject, "no filters of system calls (seccomp)",
+                   "use a kernel with CONFIG_SECCOMP_FILTER, or run guests "
+                   "with --sandbox=off");
+  }
+  if (facts.landlock_version == 0) {
+    return Warning(kSubject,
+                   "system calls are filtered (seccomp), files are not "
+                   "restricted: no Landlock",
+                   "use Linux 5.13 or newer, with landlock among lsm= of its "
+                   "command line");
+  }
+  return Ok(kSubject, absl::StrCat("system calls are filtered (seccomp), files "
+                                   "restricted (Landlock, version ",
+                                   facts.landlock_version, ")"));
+}
+
 Finding JudgeMemory(const HostFacts& facts) {
   const std::string text =
       absl::StrCat(facts.memory_available / kMiB, " MiB available of ",
@@ -190,6 +210,7 @@ std::vector<Finding> JudgeHost(const HostFacts& facts) {
   findings.push_back(JudgeDevice("/dev/vhost-vsock", facts.vhost_vsock_errno,
                                  "only for comparison with other VMMs",
                                  "vhost_vsock"));
+  findings.push_back(JudgeSandbox(facts));
   findings.push_back(JudgeMemory(facts));
   findings.push_back(JudgeHugepages(facts));
   findings.push_back(JudgeMemlock(facts));

@@ -26,6 +26,8 @@ HostFacts GoodHost() {
   facts.hardware = HardwareVirtualization::kVmx;
   facts.memory_total = facts.memory_available = uint64_t{8} << 30;
   facts.hugepages_total = facts.hugepages_free = 256;
+  facts.seccomp_filters = true;
+  facts.landlock_version = 7;
   facts.memlock_limit = facts.file_limit = UINT64_MAX;
   return facts;
 }
@@ -124,6 +126,16 @@ TEST(JudgementTest, FewOfAnythingIsAWarning) {
   for (const char* subject : {"memory", "hugepages", "RLIMIT_NOFILE"}) {
     EXPECT_EQ(About(facts, subject).level, FindingLevel::kWarning) << subject;
   }
+  EXPECT_TRUE(CanRunVm(JudgeHost(facts)));
+}
+
+TEST(JudgementTest, ASandboxNeedsFiltersAndIsBetterWithLandlock) {
+  HostFacts facts = GoodHost();
+  facts.landlock_version = 0;
+  EXPECT_EQ(About(facts, "sandbox").level, FindingLevel::kWarning);
+  facts.seccomp_filters = false;
+  EXPECT_EQ(About(facts, "sandbox").level, FindingLevel::kMissing);
+  // It can be switched off.
   EXPECT_TRUE(CanRunVm(JudgeHost(facts)));
 }
 

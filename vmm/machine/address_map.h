@@ -30,6 +30,10 @@ inline constexpr uint32_t kVirtioMmioStride = 0x1000;
 inline constexpr uint32_t kVirtioMmioFirstGsi = 16;
 inline constexpr uint32_t kMaxVirtioMmioDevices = 8;
 
+// The power button's, which ACPI tells of. Of the ISA devices that have this
+// GSI there are none.
+inline constexpr uint32_t kPowerButtonGsi = 9;
+
 // KVM wants these for itself on Intel hosts.
 inline constexpr memory::GuestAddress kIdentityMap{0xfffbc000};
 inline constexpr memory::GuestAddress kTss{0xfffbd000};

@@ -1,9 +1,13 @@
 #include "vmm/machine/console.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -11,16 +15,33 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace annulus {
 namespace {
 
-constexpr int kFlushPatienceMs = 1000;
+// Of one turn, after which others who use the loop have theirs.
+constexpr int kMostRounds = 16;
+
+// Of any kind where writing can wait for a reader, and others may write.
+bool IsPipeOrSocket(const UniqueFd& fd) {
+  struct stat file;
+  return fd.valid() && ::fstat(fd.get(), &file) == 0 &&
+         (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode));
+}
 
 bool Ready(int fd, short events, int timeout_ms) {
   pollfd waiting = {.fd = fd, .events = events, .revents = 0};
   return ::poll(&waiting, 1, timeout_ms) > 0;
+}
+
+// The access mode of an open descriptor; of an invalid one O_RDWR.
+absl::StatusOr<int> AccessMode(const UniqueFd& fd, absl::string_view name) {
+  if (!fd.valid()) return O_RDWR;
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0) return absl::ErrnoToStatus(errno, name);
+  return flags & O_ACCMODE;
 }
 
 }  // namespace
@@ -30,6 +51,13 @@ absl::StatusOr<std::unique_ptr<Console>> Console::Create(UniqueFd in,
                                                          Interrupt& interrupt,
                                                          EventLoop& loop,
                                                          LogSink& log) {
+  // Input that cannot be read has ended: nohup(1) leaves such behind.
+  ANNULUS_RETURN_IF_ERROR(AccessMode(in, "console_in").status());
+  ANNULUS_ASSIGN_OR_RETURN(const int mode, AccessMode(out, "console_out"));
+  if (mode == O_RDONLY) {
+    return absl::InvalidArgumentError(
+        "console_out: was opened for reading alone");
+  }
   ANNULUS_ASSIGN_OR_RETURN(EventFd output_ready, EventFd::Create());
   ANNULUS_ASSIGN_OR_RETURN(EventFd input_space, EventFd::Create());
   std::unique_ptr<Console> console(
@@ -48,7 +76,8 @@ Console::Console(UniqueFd in, UniqueFd out, EventFd output_ready,
       input_space_(std::move(input_space)),
       loop_(loop),
       log_(log),
-      serial_(interrupt, *this) {}
+      serial_(interrupt, *this),
+      out_shared_(IsPipeOrSocket(out_)) {}
 
 absl::Status Console::Watch() {
   ANNULUS_RETURN_IF_ERROR(
@@ -81,16 +110,30 @@ bool Console::NextOutput() {
   return output_end_ != 0;
 }
 
+// Room that was there a moment ago, another writer may have taken; a write that
+// waited for the reader then could not be called back.
+ssize_t Console::Write(const uint8_t* data, size_t size) {
+  if (out_shared_) {
+    const iovec from = {const_cast<uint8_t*>(data), size};
+    const ssize_t written = ::pwritev2(out_.get(), &from, 1, -1, RWF_NOWAIT);
+    if (written >= 0 || errno != EOPNOTSUPP) return written;
+    out_shared_ = false;  // A kernel before 6.5, of a pipe.
+  }
+  return ::write(out_.get(), data, size);
+}
+
 bool Console::WriteSome(int timeout_ms) {
   if (!out_.valid()) {
+    dropped_bytes_.Add(output_end_ - output_start_);
     output_start_ = output_end_;
     return true;
   }
   if (!Ready(out_.get(), POLLOUT, timeout_ms)) return false;
-  const ssize_t written = ::write(out_.get(), output_.data() + output_start_,
-                                  output_end_ - output_start_);
+  const ssize_t written =
+      Write(output_.data() + output_start_, output_end_ - output_start_);
   if (written >= 0) {
     output_start_ += static_cast<size_t>(written);
+    written_bytes_.Add(static_cast<uint64_t>(written));
     return true;
   }
   if (errno == EINTR || errno == EAGAIN) return false;
@@ -103,12 +146,18 @@ bool Console::WriteSome(int timeout_ms) {
   return true;
 }
 
+// A guest may print as fast as this writes.
 void Console::PumpOutput() {
-  while (NextOutput()) {
+  for (int rounds = 0; NextOutput(); ++rounds) {
+    if (rounds == kMostRounds) {
+      output_ready_.Signal();
+      return;
+    }
     if (!WriteSome(0)) {
       AwaitReader();
       return;
     }
+    waited_since_ns_ = MonotonicNanoseconds();
   }
   if (awaiting_reader_) {
     loop_.Unwatch(out_.get());
@@ -118,13 +167,19 @@ void Console::PumpOutput() {
 
 void Console::AwaitReader() {
   if (awaiting_reader_) return;
+  waited_since_ns_ = MonotonicNanoseconds();
   awaiting_reader_ =
       loop_.Watch(out_.get(), EPOLLOUT, [this](uint32_t) { PumpOutput(); })
           .ok();
 }
 
+// And read as fast as this reads.
 void Console::PumpInput() {
-  while (in_.valid()) {
+  for (int rounds = 0; in_.valid(); ++rounds) {
+    if (rounds == kMostRounds) {
+      input_space_.Signal();
+      break;
+    }
     if (input_start_ == input_end_) {
       // A spurious wake-up must not block the control thread in read().
       if (in_pollable_ && !Ready(in_.get(), POLLIN, 0)) break;
@@ -162,9 +217,19 @@ void Console::StopInput() {
   in_.reset();
 }
 
-void Console::Flush() {
+void Console::Flush(absl::Duration patience) {
+  const int64_t patience_ns = absl::ToInt64Nanoseconds(patience);
+  const int64_t begin = MonotonicNanoseconds();
+  const int64_t last = begin + 2 * patience_ns;
+  int64_t taken = awaiting_reader_ ? waited_since_ns_ : begin;
   while (NextOutput()) {
-    if (WriteSome(kFlushPatienceMs)) continue;
+    const int64_t end = std::min(taken + patience_ns, last);
+    const int64_t left = end - MonotonicNanoseconds();
+    // Also one that has kept us waiting is asked once more.
+    const bool written = WriteSome(
+        static_cast<int>(std::max<int64_t>((left + 999'999) / 1'000'000, 0)));
+    if (written) taken = MonotonicNanoseconds();
+    if (written ? taken < last : left > 0) continue;
     log_.Log(LogSeverity::kWarning,
              "console output: the reader takes nothing; the rest is dropped");
     return;

@@ -1,6 +1,8 @@
 #ifndef VMM_MACHINE_CONSOLE_H_
 #define VMM_MACHINE_CONSOLE_H_
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +10,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/counter.h"
 #include "base/event_fd.h"
 #include "base/log_sink.h"
 #include "base/unique_fd.h"
@@ -22,6 +26,7 @@ namespace annulus {
 //
 // A reader that does not read holds the guest's output up, never the control
 // thread: the serial port's own queue is bounded and tells the guest to wait.
+// Nor does another writer of the same pipe or socket, which blocks.
 // A reader that went away makes the output vanish; the guest goes on.
 //
 // Threads: the serial port on vCPU threads, the pump on the control thread.
@@ -39,9 +44,15 @@ class Console final : private platform::SerialHost {
   platform::Serial16550& serial() { return serial_; }
 
   // Writes out what the guest has printed, on the control thread after its
-  // loop and all vCPUs have ended. Gives up when the reader takes nothing for
-  // a second.
-  void Flush();
+  // loop and all vCPUs have ended. Gives up on a reader that has taken nothing
+  // for so long, the time before this call included, and on one that has not
+  // taken all of it in twice that time.
+  void Flush(absl::Duration patience);
+
+  // What the guest printed, and what of it was dropped as nobody reads. Any
+  // thread.
+  const Counter& written_bytes() const { return written_bytes_; }
+  const Counter& dropped_bytes() const { return dropped_bytes_; }
 
  private:
   Console(UniqueFd in, UniqueFd out, EventFd output_ready, EventFd input_space,
@@ -56,8 +67,9 @@ class Console final : private platform::SerialHost {
   // On the control thread.
   void PumpOutput();
   void PumpInput();
-  // Writes as much as the reader takes now; false if it is not ready.
+  // Writes as much as the reader takes until then; false if it is not ready.
   bool WriteSome(int timeout_ms);
+  ssize_t Write(const uint8_t* data, size_t size);
   bool NextOutput();
   void AwaitReader();
   // While the guest holds input up, the descriptor is not listened to.
@@ -75,11 +87,16 @@ class Console final : private platform::SerialHost {
   LogSink& log_;
   platform::Serial16550 serial_;
 
+  Counter written_bytes_;
+  Counter dropped_bytes_;
+
   // Owned by the control thread.
   std::array<uint8_t, kChunk> output_ = {};
   size_t output_start_ = 0;
   size_t output_end_ = 0;
   bool awaiting_reader_ = false;
+  int64_t waited_since_ns_ = 0;  // While it is awaited: of base/clock.h.
+  bool out_shared_ = false;      // A pipe or a socket: others may write to it.
   std::array<uint8_t, kChunk> input_ = {};
   size_t input_start_ = 0;
   size_t input_end_ = 0;

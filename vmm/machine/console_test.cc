@@ -1,8 +1,12 @@
 #include "vmm/machine/console.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,7 +17,9 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/event_fd.h"
 #include "base/log_sink.h"
 #include "base/thread.h"
 #include "base/unique_fd.h"
@@ -51,13 +57,21 @@ struct Pipe {
 class ConsoleTest : public testing::Test {
  protected:
   void StartConsole(UniqueFd in, UniqueFd out) {
+    CreateConsole(std::move(in), std::move(out));
+    RunConsole();
+  }
+
+  void CreateConsole(UniqueFd in, UniqueFd out) {
     loop_ = EventLoop::Create().value();
     console_ =
         Console::Create(std::move(in), std::move(out), interrupt_, *loop_, log_)
             .value();
+  }
+
+  void RunConsole() {
     thread_ = Thread::Start("control", [this] {
                 loop_->Run();
-                console_->Flush();
+                console_->Flush(absl::Seconds(1));
               }).value();
   }
 
@@ -122,6 +136,29 @@ TEST_F(ConsoleTest, OutputLargerThanEveryBufferArrivesWhole) {
   EXPECT_EQ(received, sent);
 }
 
+// A guest that prints all the time does not keep others from the loop.
+TEST_F(ConsoleTest, OthersOfTheLoopHaveTheirTurnBetween) {
+  const std::string sent(60'000, 'x');
+  const UniqueFd file(::memfd_create("console", MFD_CLOEXEC));
+  CreateConsole(UniqueFd(), UniqueFd(::dup(file.get())));
+  Print(sent);
+  std::atomic<off_t> written_at_turn = -1;
+  const EventFd other = EventFd::Create().value();
+  other.Signal();
+  ASSERT_TRUE(loop_
+                  ->Watch(other.fd(), EPOLLIN,
+                          [&](uint32_t) {
+                            other.Drain();
+                            written_at_turn = ::lseek(file.get(), 0, SEEK_END);
+                          })
+                  .ok());
+  RunConsole();
+  while (written_at_turn < 0) ::sched_yield();
+  StopConsole();
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), 60'000);
+  EXPECT_LT(written_at_turn, 60'000);
+}
+
 TEST_F(ConsoleTest, InputFromAPipeReachesTheGuestInOrder) {
   std::string sent;
   while (sent.size() < 2000) sent += std::to_string(sent.size()) + " ";
@@ -171,6 +208,36 @@ TEST_F(ConsoleTest, ReaderThatNeverReadsDoesNotHoldUpTheEnd) {
   Print(std::string(100'000, 'x'));  // The pipe and part of the queue.
   StopConsole();
   EXPECT_EQ(log_.lines, 1);
+}
+
+// Two VMs whose output goes to one pipe: the other one is always quicker to
+// take what room there is.
+TEST_F(ConsoleTest, OtherWriterOfTheSamePipeDoesNotHoldUpTheControlThread) {
+  Pipe pipe;
+  UniqueFd ours(::fcntl(pipe.write.get(), F_DUPFD_CLOEXEC, 0));
+  std::atomic<bool> over{false};
+  StartConsole(UniqueFd(), std::move(ours));
+  // Non-blocking would be the whole pipe's, so it writes what fits.
+  Thread other =
+      Thread::Start("other", [&] {
+        const std::vector<char> bytes(4096, 'o');
+        while (!over) {
+          pollfd room = {pipe.write.get(), POLLOUT, 0};
+          if (::poll(&room, 1, 0) == 1) {
+            const iovec from = {const_cast<char*>(bytes.data()), bytes.size()};
+            (void)::pwritev2(pipe.write.get(), &from, 1, -1, RWF_NOWAIT);
+          }
+        }
+      }).value();
+  Print(std::string(50'000, 'x'));
+  // Makes room now and then, for either.
+  std::vector<char> some(4096);
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_GT(::read(pipe.read.get(), some.data(), some.size()), 0);
+  }
+  StopConsole();  // It would wait in write(2), for a reader that is gone.
+  over = true;
+  other.Join();
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ bool SharesMemory(const VmConfig& config) {
 
 absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(
     const VmConfig& config, Resources resources,
-    platform::PlatformControl& control, EventLoop& loop, LogSink& log) {
+    platform::PlatformControl& control, EventLoop& loop, VmEventSink& events,
+    LogSink& log) {
   ANNULUS_ASSIGN_OR_RETURN(const kvm::KvmSystem system,
                            kvm::KvmSystem::Create(std::move(resources.kvm)));
   if (config.cpu.count > system.max_vcpus()) {
@@ -54,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Create(
   ANNULUS_RETURN_IF_ERROR(self->vm_.CreatePlatform(kTss, kIdentityMap));
   ANNULUS_RETURN_IF_ERROR(self->MapMemory());
   ANNULUS_RETURN_IF_ERROR(
-      self->AddDevices(config, resources, control, loop, log));
+      self->AddDevices(config, resources, control, loop, events, log));
   ANNULUS_ASSIGN_OR_RETURN(const boot::BootState boot_state,
                            self->Load(config, resources));
   ANNULUS_RETURN_IF_ERROR(self->AddVcpus(config, system, boot_state));
@@ -99,10 +100,13 @@ absl::Status Machine::MapMemory() {
 
 absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
                                  platform::PlatformControl& control,
-                                 EventLoop& loop, LogSink& log) {
+                                 EventLoop& loop, VmEventSink& events,
+                                 LogSink& log) {
   ANNULUS_RETURN_IF_ERROR(router_.Install());
   ANNULUS_ASSIGN_OR_RETURN(serial_line_,
                            IrqLine::Create(vm_, platform::kSerialGsi));
+  ANNULUS_ASSIGN_OR_RETURN(power_button_,
+                           IrqLine::Create(vm_, kPowerButtonGsi));
   ANNULUS_ASSIGN_OR_RETURN(
       console_, Console::Create(std::move(resources.console_in),
                                 std::move(resources.console_out), *serial_line_,
@@ -116,7 +120,8 @@ absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
       virtio_, VirtioDevices::Create(config,
                                      {.rng = std::move(resources.rng),
                                       .net = std::move(resources.net),
-                                      .vsock = std::move(resources.vsock)},
+                                      .vsock = std::move(resources.vsock),
+                                      .devices = std::move(resources.devices)},
                                      {.vm = vm_,
                                       .memory = memory_,
                                       .registrar = registrar_,
@@ -124,7 +129,8 @@ absl::Status Machine::AddDevices(const VmConfig& config, Resources& resources,
                                       .pci = pci_,
                                       .bars = bars_,
                                       .vectors = vectors_,
-                                      .log = log}));
+                                      .log = log,
+                                      .events = events}));
   return absl::OkStatus();
 }
 
@@ -137,6 +143,7 @@ absl::StatusOr<boot::BootState> Machine::Load(const VmConfig& config,
   acpi.pci_window_64 = {PciWindow64().start, PciWindow64().size};
   acpi.mmio_devices = virtio_->acpi_mmio_devices();
   acpi.uart = {.port = platform::kSerialPort, .gsi = platform::kSerialGsi};
+  acpi.power_button_gsi = kPowerButtonGsi;
   ANNULUS_ASSIGN_OR_RETURN(const memory::GuestAddress rsdp,
                            acpi::WriteAcpiTables(memory_, acpi));
   ANNULUS_RETURN_IF_ERROR(

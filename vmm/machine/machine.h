@@ -29,6 +29,7 @@
 #include "vmm/machine/pc_platform.h"
 #include "vmm/machine/virtio_devices.h"
 #include "vmm/resources.h"
+#include "vmm/vm_event.h"
 
 namespace annulus {
 
@@ -38,11 +39,12 @@ namespace annulus {
 // Threads: built and destroyed on one thread, no vCPU running at either time.
 class Machine {
  public:
-  // REQUIRES: `config` is valid. `control`, `loop` and `log` outlive the
-  // machine.
+  // REQUIRES: `config` is valid. `control`, `loop`, `events` and `log` outlive
+  // the machine.
   static absl::StatusOr<std::unique_ptr<Machine>> Create(
       const VmConfig& config, Resources resources,
-      platform::PlatformControl& control, EventLoop& loop, LogSink& log);
+      platform::PlatformControl& control, EventLoop& loop, VmEventSink& events,
+      LogSink& log);
 
   // The vCPUs, once; the first is the boot CPU.
   std::vector<kvm::KvmVcpu> TakeVcpus() { return std::move(vcpus_); }
@@ -51,6 +53,13 @@ class Machine {
   AddressBus& ports() { return ports_; }
   const memory::GuestMemory& memory() const { return memory_; }
   Console& console() { return *console_; }
+  const VirtioDevices& virtio() const { return *virtio_; }
+  // Any thread.
+  void PressPowerButton() { power_button_->Trigger(); }
+
+  // The VM is about to end: nobody waits for other processes any more. Any
+  // thread.
+  void EndWaits() const { virtio_->EndWaits(); }
 
  private:
   Machine(kvm::KvmVm vm, memory::GuestRam ram, memory::GuestMemory memory);
@@ -61,7 +70,7 @@ class Machine {
   absl::Status AddPci();
   absl::Status AddDevices(const VmConfig& config, Resources& resources,
                           platform::PlatformControl& control, EventLoop& loop,
-                          LogSink& log);
+                          VmEventSink& events, LogSink& log);
   absl::StatusOr<boot::BootState> Load(const VmConfig& config,
                                        const Resources& resources);
   absl::Status AddVcpus(const VmConfig& config, const kvm::KvmSystem& system,
@@ -79,6 +88,7 @@ class Machine {
   MsiIrqFactory vectors_;
   pci::HostBridge pci_;
   std::unique_ptr<IrqLine> serial_line_;
+  std::unique_ptr<IrqLine> power_button_;
   std::unique_ptr<Console> console_;
   std::unique_ptr<PcPlatform> platform_;
   std::unique_ptr<VirtioDevices> virtio_;

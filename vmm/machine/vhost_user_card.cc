@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "devices/vhost_user/front_end/front_end_card.h"
-#include "devices/vhost_user/front_end/front_end_device.h"
 #include "devices/virtio/spec/features.h"
 #include "vmm/config/mac_address.h"
 #include "vmm/machine/vsock_card.h"
@@ -15,7 +14,7 @@
 namespace annulus {
 namespace {
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> Make(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> Make(
     const CardName& name, const VhostUserConfig& config, uint32_t queue_size,
     std::unique_ptr<vhost_user::FrontEndType> type,
     VhostUserResources resources, LogSink& log) {
@@ -26,7 +25,7 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> Make(
   options.listener_file = std::move(resources.listener_file);
   options.connection = std::move(resources.connection);
   options.queue_size = static_cast<uint16_t>(queue_size);
-  absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> device =
+  absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> device =
       vhost_user::FrontEndDevice::Create(std::move(options), std::move(type),
                                          log);
   if (device.ok()) return device;
@@ -50,7 +49,7 @@ virtio::FeatureSet RngFeaturesOf(const VirtioConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserNet(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserNet(
     const NetConfig& config, const CardName& name, VhostUserResources resources,
     LogSink& log) {
   vhost_user::FrontEndNet::Options card;
@@ -63,7 +62,7 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserNet(
               std::move(resources), log);
 }
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserVsock(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserVsock(
     const VsockConfig& config, VhostUserResources resources, LogSink& log) {
   return Make({.name = "vsock0", .field = "vsock"}, config.vhost_user,
               config.queue_size,
@@ -72,7 +71,7 @@ absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserVsock(
               std::move(resources), log);
 }
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserRng(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserRng(
     const RngConfig& config, const CardName& name, VhostUserResources resources,
     LogSink& log) {
   constexpr uint32_t kQueueSize = 256;

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
-#include "devices/virtio/device.h"
+#include "devices/vhost_user/front_end/front_end_device.h"
 #include "vmm/config/vm_config.h"
 #include "vmm/machine/net_card.h"
 #include "vmm/vhost_user_resources.h"
@@ -18,12 +18,12 @@ namespace annulus {
 // a sandbox that opens nothing has to let pass, or awaited at the listener.
 // REQUIRES: `config` is valid, and its vhost_user is given. Errors begin with
 // the field ("net[0].vhost_user: ").
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserNet(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserNet(
     const NetConfig& config, const CardName& name, VhostUserResources resources,
     LogSink& log);
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserVsock(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserVsock(
     const VsockConfig& config, VhostUserResources resources, LogSink& log);
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> MakeVhostUserRng(
+absl::StatusOr<std::unique_ptr<vhost_user::FrontEndDevice>> MakeVhostUserRng(
     const RngConfig& config, const CardName& name, VhostUserResources resources,
     LogSink& log);
 

@@ -1,10 +1,12 @@
 #include "vmm/machine/virtio_devices.h"
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "devices/vhost_user/front_end/front_end_device.h"
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/rng/rng_device.h"
 #include "devices/virtio/vsock/vsock_device.h"
@@ -13,6 +15,7 @@
 #include "vmm/config/validate_net_config.h"
 #include "vmm/config/validate_vsock_config.h"
 #include "vmm/machine/address_map.h"
+#include "vmm/machine/custom_device.h"
 #include "vmm/machine/net_card.h"
 #include "vmm/machine/vhost_user_card.h"
 #include "vmm/machine/vsock_card.h"
@@ -21,57 +24,100 @@
 namespace annulus {
 namespace {
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateRng(
-    const RngConfig& config, size_t index, VhostUserResources resources,
-    LogSink& log) {
-  if (config.vhost_user.given()) {
-    return MakeVhostUserRng(config,
-                            {.name = absl::StrCat("rng", index),
-                             .field = absl::StrCat("rng[", index, "]")},
-                            std::move(resources), log);
-  }
-  return virtio::RngDevice::Create(
-      {.name = absl::StrCat("rng", index),
-       .packed = config.virtio.packed,
-       .event_idx = config.virtio.event_idx,
-       .indirect_desc = config.virtio.indirect_desc,
-       .in_order = config.virtio.in_order,
-       .workers = WorkerPolicyOf(config)},
-      log);
-}
-
 // What ValidateVmConfig() lets pass, the device can do.
 static_assert(kMaxNetQueueSize == virtio::NetDevice::kMaxQueueSize);
 static_assert(kMaxQueuePairs == virtio::NetDevice::kMaxQueuePairs);
 static_assert(kMaxVsockQueueSize == virtio::VsockDevice::kMaxQueueSize);
 static_assert(kMaxMmioDevices == kMaxVirtioMmioDevices);
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateNet(
+}  // namespace
+
+template <typename Device, typename... Args>
+VirtioDevices::Named VirtioDevices::Know(std::string name,
+                                         std::unique_ptr<Device> device,
+                                         VmEventSink& events, Args... args) {
+  counters_.push_back(CountersOf(name, *device, args...));
+  auto tells = std::make_unique<DeviceEvents>(name, events);
+  return {.name = std::move(name),
+          .events = std::move(tells),
+          .device = std::move(device)};
+}
+
+absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeRng(
+    const RngConfig& config, size_t index, VhostUserResources resources,
+    const VirtioSurroundings& surroundings) {
+  const std::string name = absl::StrCat("rng", index);
+  if (config.vhost_user.given()) {
+    ANNULUS_ASSIGN_OR_RETURN(
+        auto device,
+        MakeVhostUserRng(
+            config, {.name = name, .field = absl::StrCat("rng[", index, "]")},
+            std::move(resources), surroundings.log));
+    external_.push_back(device.get());
+    return Know(name, std::move(device), surroundings.events);
+  }
+  ANNULUS_ASSIGN_OR_RETURN(
+      auto device,
+      virtio::RngDevice::Create({.name = name,
+                                 .packed = config.virtio.packed,
+                                 .event_idx = config.virtio.event_idx,
+                                 .indirect_desc = config.virtio.indirect_desc,
+                                 .in_order = config.virtio.in_order,
+                                 .workers = WorkerPolicyOf(config)},
+                                surroundings.log));
+  return Know(name, std::move(device), surroundings.events);
+}
+
+absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeNet(
     const NetConfig& config, size_t index, NetResources resources,
-    LogSink& log) {
+    const VirtioSurroundings& surroundings) {
   const CardName name = {.name = absl::StrCat("net", index),
                          .field = absl::StrCat("net[", index, "]")};
   if (config.vhost_user.given()) {
-    return MakeVhostUserNet(config, name, std::move(resources.vhost_user), log);
+    ANNULUS_ASSIGN_OR_RETURN(
+        auto device,
+        MakeVhostUserNet(config, name, std::move(resources.vhost_user),
+                         surroundings.log));
+    external_.push_back(device.get());
+    cards_.push_back(nullptr);
+    return Know(name.name, std::move(device), surroundings.events);
   }
   ANNULUS_ASSIGN_OR_RETURN(
-      NetCard card, MakeNetCard(config, name, std::move(resources), log));
-  return virtio::NetDevice::Create(card.options, std::move(card.backend), log);
+      NetCard card,
+      MakeNetCard(config, name, std::move(resources), surroundings.log));
+  const uint16_t queue_pairs = card.options.queue_pairs;
+  ANNULUS_ASSIGN_OR_RETURN(
+      auto device,
+      virtio::NetDevice::Create(card.options, std::move(card.backend),
+                                surroundings.log));
+  virtio::NetDevice& net = *device;
+  cards_.push_back(&net);
+  Named named =
+      Know(name.name, std::move(device), surroundings.events, queue_pairs);
+  net.SetLinkObserver(named.events.get());
+  return named;
 }
 
-absl::StatusOr<std::unique_ptr<virtio::VirtioDevice>> CreateVsock(
-    const VsockConfig& config, VsockResources resources, LogSink& log) {
+absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeVsock(
+    const VsockConfig& config, VsockResources resources,
+    const VirtioSurroundings& surroundings) {
+  const std::string name = "vsock0";
   if (config.vhost_user.given()) {
-    return MakeVhostUserVsock(config, std::move(resources.vhost_user), log);
+    ANNULUS_ASSIGN_OR_RETURN(
+        auto device, MakeVhostUserVsock(config, std::move(resources.vhost_user),
+                                        surroundings.log));
+    external_.push_back(device.get());
+    return Know(name, std::move(device), surroundings.events);
   }
   ANNULUS_ASSIGN_OR_RETURN(
       VsockCard card,
-      MakeVsockCard(config, "vsock0", std::move(resources), log));
-  return virtio::VsockDevice::Create(card.options, std::move(card.backend),
-                                     std::move(card.port), log);
+      MakeVsockCard(config, name, std::move(resources), surroundings.log));
+  ANNULUS_ASSIGN_OR_RETURN(
+      auto device,
+      virtio::VsockDevice::Create(card.options, std::move(card.backend),
+                                  std::move(card.port), surroundings.log));
+  return Know(name, std::move(device), surroundings.events);
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
     const VmConfig& config, VirtioResources resources,
@@ -92,39 +138,64 @@ absl::StatusOr<std::unique_ptr<VirtioDevices>> VirtioDevices::Create(
   for (size_t i = 0; i < config.rng.size(); ++i) {
     const RngConfig& rng = config.rng[i];
     ANNULUS_ASSIGN_OR_RETURN(
-        std::unique_ptr<virtio::VirtioDevice> device,
-        CreateRng(rng, i, std::move(resources.rng[i]), surroundings.log));
+        Named device,
+        self->MakeRng(rng, i, std::move(resources.rng[i]), surroundings));
     ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), rng.virtio,
                                       rng.vhost_user.given(), surroundings));
   }
   for (size_t i = 0; i < config.net.size(); ++i) {
     const NetConfig& net = config.net[i];
     ANNULUS_ASSIGN_OR_RETURN(
-        std::unique_ptr<virtio::VirtioDevice> device,
-        CreateNet(net, i, std::move(resources.net[i]), surroundings.log));
+        Named device,
+        self->MakeNet(net, i, std::move(resources.net[i]), surroundings));
     ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), net.virtio,
                                       net.vhost_user.given(), surroundings));
   }
   if (config.vsock.has_value()) {
     const VsockConfig& vsock = *config.vsock;
     ANNULUS_ASSIGN_OR_RETURN(
-        std::unique_ptr<virtio::VirtioDevice> device,
-        CreateVsock(vsock, *std::move(resources.vsock), surroundings.log));
+        Named device,
+        self->MakeVsock(vsock, *std::move(resources.vsock), surroundings));
     ANNULUS_RETURN_IF_ERROR(self->Add(std::move(device), vsock.virtio,
                                       vsock.vhost_user.given(), surroundings));
   }
+  ANNULUS_RETURN_IF_ERROR(
+      self->AddCustom(std::move(resources.devices), surroundings));
   return self;
 }
 
-absl::Status VirtioDevices::Add(std::unique_ptr<virtio::VirtioDevice> device,
-                                const VirtioConfig& config, bool external,
+absl::Status VirtioDevices::AddCustom(std::vector<CustomDevice> devices,
+                                      const VirtioSurroundings& surroundings) {
+  for (size_t i = 0; i < devices.size(); ++i) {
+    CustomDevice& custom = devices[i];
+    const auto at = [&](const absl::Status& status) {
+      if (status.ok()) return status;
+      return absl::Status(status.code(),
+                          absl::StrCat("devices[", i, "]: ", status.message()));
+    };
+    ANNULUS_RETURN_IF_ERROR(at(CheckCustomDevice(custom)));
+    // What it counts itself, nobody here knows.
+    auto events =
+        std::make_unique<DeviceEvents>(custom.name, surroundings.events);
+    ANNULUS_RETURN_IF_ERROR(
+        at(Add({.name = custom.name,
+                .events = std::move(events),
+                .device = std::move(custom.device)},
+               custom.virtio, /*external=*/false, surroundings)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VirtioDevices::Add(Named device, const VirtioConfig& config,
+                                bool external,
                                 const VirtioSurroundings& surroundings) {
   const virtio::TransportOptions options = {
       .ring_reset = config.ring_reset,
-      // Notifications with data may have to pass through this process, which
-      // would write to an eventfd that the other one has, and may have filled
-      // up and made to block.
-      .notification_data = config.notification_data && !external};
+      // They may have to pass through this process, at the price of an exit for
+      // each.
+      .notification_data = config.notification_data && !external,
+      .shared_notifications = external,
+      .observer = device.events.get()};
   switch (config.transport) {
     case TransportKind::kMmio:
       return AddMmio(std::move(device), options, surroundings);
@@ -134,12 +205,13 @@ absl::Status VirtioDevices::Add(std::unique_ptr<virtio::VirtioDevice> device,
   return absl::InvalidArgumentError("a virtio device of unknown transport");
 }
 
-absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
+absl::Status VirtioDevices::AddPci(Named device,
                                    const virtio::TransportOptions& options,
                                    const VirtioSurroundings& surroundings) {
   const uint64_t index = pci_devices_.size();
   PciDevice added;
-  added.device = std::move(device);
+  added.events = std::move(device.events);
+  added.device = std::move(device.device);
   ANNULUS_ASSIGN_OR_RETURN(
       added.transport,
       virtio::PciTransport::Create(
@@ -158,10 +230,9 @@ absl::Status VirtioDevices::AddPci(std::unique_ptr<virtio::VirtioDevice> device,
   return absl::OkStatus();
 }
 
-absl::Status VirtioDevices::AddMmio(
-    std::unique_ptr<virtio::VirtioDevice> device,
-    const virtio::TransportOptions& options,
-    const VirtioSurroundings& surroundings) {
+absl::Status VirtioDevices::AddMmio(Named device,
+                                    const virtio::TransportOptions& options,
+                                    const VirtioSurroundings& surroundings) {
   const uint32_t index = static_cast<uint32_t>(mmio_devices_.size());
   if (index == kMaxVirtioMmioDevices) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -171,7 +242,8 @@ absl::Status VirtioDevices::AddMmio(
                                   uint64_t{index} * kVirtioMmioStride);
   const uint32_t gsi = kVirtioMmioFirstGsi + index;
   MmioDevice added;
-  added.device = std::move(device);
+  added.events = std::move(device.events);
+  added.device = std::move(device.device);
   ANNULUS_ASSIGN_OR_RETURN(added.line, IrqLine::Create(surroundings.vm, gsi));
   ANNULUS_ASSIGN_OR_RETURN(added.transport,
                            virtio::MmioTransport::Create(
@@ -184,6 +256,22 @@ absl::Status VirtioDevices::AddMmio(
       {.base = base,
        .size = static_cast<uint32_t>(virtio::MmioTransport::kWindowSize),
        .gsi = gsi});
+  return absl::OkStatus();
+}
+
+void VirtioDevices::AppendCounters(std::vector<CounterSample>& samples) const {
+  for (const CounterSource& source : counters_) source(samples);
+}
+
+absl::Status VirtioDevices::SetLink(uint32_t card, bool up) const {
+  if (card >= cards_.size()) {
+    return absl::NotFoundError(absl::StrCat("there is no card net", card));
+  }
+  if (cards_[card] == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat("net", card, " is served by another process"));
+  }
+  cards_[card]->SetLink(up);
   return absl::OkStatus();
 }
 

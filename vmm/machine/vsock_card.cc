@@ -63,9 +63,10 @@ absl::StatusOr<VsockCard> MakeVsockCard(const VsockConfig& config,
   options.listen_wait = absl::Milliseconds(config.listen_wait_milliseconds);
   options.close_wait = absl::Milliseconds(config.close_wait_milliseconds);
   options.workers = WorkerPolicyOf(config);
-  auto backend = virtio::UnixBackend::Create(
-      {.name = options.name, .buf_alloc = options.buf_alloc},
-      std::move(resources.sockets), log);
+  auto backend = virtio::UnixBackend::Create({.name = options.name,
+                                              .buf_alloc = options.buf_alloc,
+                                              .guest_cid = config.cid},
+                                             std::move(resources.sockets), log);
   if (!backend.ok()) return At("vsock.socket", backend.status());
   card.backend = *std::move(backend);
   if (resources.vsock_switch != nullptr) {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/thread_entries.h"
 #include "devices/virtio/vsock/backend/unix_address.h"
 #include "vmm/config/validate_devices_config.h"
 #include "vmm/standalone/make_device.h"
@@ -31,6 +32,16 @@ std::string Place(const DeviceConfig& device) {
 absl::StatusOr<std::unique_ptr<StandaloneDevices>> StandaloneDevices::Create(
     const DevicesConfig& config, std::vector<DeviceResources> resources,
     LogSink& log) {
+  ThreadEntries entries;
+  auto self = Assemble(config, std::move(resources), entries, log);
+  // What the lack of a thread led to is not the cause.
+  ANNULUS_RETURN_IF_ERROR(entries.Await());
+  return self;
+}
+
+absl::StatusOr<std::unique_ptr<StandaloneDevices>> StandaloneDevices::Assemble(
+    const DevicesConfig& config, std::vector<DeviceResources> resources,
+    ThreadEntries& entries, LogSink& log) {
   ANNULUS_RETURN_IF_ERROR(ValidateDevicesConfig(config));
   if (resources.size() != config.device.size()) {
     return absl::InvalidArgumentError(
@@ -50,6 +61,8 @@ absl::StatusOr<std::unique_ptr<StandaloneDevices>> StandaloneDevices::Create(
                    std::move(resources[i].kind)));
     devices.push_back(std::move(device));
   }
+  // Nobody waits for a queue whose thread is not there.
+  ANNULUS_RETURN_IF_ERROR(entries.Await());
   for (size_t i = 0; i < devices.size(); ++i) {
     self->socket_files_.push_back(std::move(resources[i].socket_file));
     vhost_user::BackEndOptions options;

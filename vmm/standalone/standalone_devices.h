@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/log_sink.h"
+#include "base/thread_entries.h"
 #include "base/unique_fd.h"
 #include "devices/vhost_user/back_end/back_end_server.h"
 #include "devices/virtio/vsock/backend/bound_socket.h"
@@ -65,6 +66,10 @@ class StandaloneDevices {
 
  private:
   StandaloneDevices() = default;
+
+  static absl::StatusOr<std::unique_ptr<StandaloneDevices>> Assemble(
+      const DevicesConfig& config, std::vector<DeviceResources> resources,
+      ThreadEntries& entries, LogSink& log);
 
   // Destroyed in reverse: threads end before what they use.
   std::vector<virtio::BoundSocket> socket_files_;
