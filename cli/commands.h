@@ -4,18 +4,26 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "cli/flag_set.h"
+#include "cli/jail/jail_options.h"
 
 namespace annulus::cli {
 
 // The subcommands. Each takes the arguments behind its name and returns the
 // exit code of the process; see exit_codes.h. One file each: run.cc, check.cc,
-// device.cc, doctor.cc, vsock.cc, version.cc; `help` is in main.cc.
+// ctl.cc, device.cc, doctor.cc, jail.cc, vsock.cc, version.cc; `help` is in
+// main.cc.
 int RunCommand(Arguments arguments);
 int CheckCommand(Arguments arguments);
+int CtlCommand(Arguments arguments);
 int DeviceCommand(Arguments arguments);
 int DoctorCommand(Arguments arguments);
+int JailCommand(Arguments arguments);
 int VsockCommand(Arguments arguments);
 int VersionCommand(Arguments arguments);
+
+// What JailCommand() puts into its jail.
+int RunCommandInJail(Arguments arguments, const JailOptions& jail);
+int DeviceCommandInJail(Arguments arguments, const JailOptions& jail);
 
 // What kind of device the program is by the name that it was started under:
 // "net" of "/usr/bin/annulus-device-net"; empty: it is `annulus`.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/status_macros.h"
 
 namespace annulus::cli {
@@ -82,6 +83,7 @@ void ConsoleLoop::Run() {
 void ConsoleLoop::ReadSignal() {
   signalfd_siginfo info;
   if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+  if (!signals_once_.Counts(info, MonotonicNanoseconds())) return;
   options_.stop(static_cast<int>(info.ssi_signo));
 }
 

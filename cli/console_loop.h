@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "base/unique_fd.h"
 #include "cli/escape_filter.h"
+#include "cli/passed_signal.h"
 
 namespace annulus::cli {
 
@@ -60,6 +61,7 @@ class ConsoleLoop {
   Options options_;
   const EventFd end_;
   const UniqueFd signals_;
+  SignalsOnce signals_once_;
   EscapeFilter filter_;
   std::string pending_;  // For the guest, not yet written.
   Thread thread_;        // Last: runs on the fields above.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,16 +15,22 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/thread_setup.h"
 #include "base/unique_fd.h"
 #include "cli/commands.h"
 #include "cli/config_file.h"
 #include "cli/device_discovery.h"
 #include "cli/device_flags.h"
+#include "cli/enter_sandbox.h"
 #include "cli/exit_codes.h"
 #include "cli/file_limit.h"
+#include "cli/jail/enter_jail.h"
+#include "cli/jail/jail_config.h"
 #include "cli/log.h"
 #include "memory/bus_errors.h"
 #include "vmm/config/validate_devices_config.h"
+#include "vmm/sandbox/landlock_needs.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/standalone/device_resources.h"
 #include "vmm/standalone/standalone_devices.h"
 
@@ -150,10 +157,20 @@ class StopSignals {
   UniqueFd fd_;
 };
 
-// `explain` makes a line for the user of an error of the library.
+// Each of their threads is in the sandbox, if there is one, before a front-end
+// can reach it.
+absl::StatusOr<std::unique_ptr<StandaloneDevices>> CreateDevices(
+    const DevicesConfig& config, std::vector<DeviceResources> resources,
+    Sandbox* sandbox, LogSink& log) {
+  const ScopedThreadSetup setup(sandbox);
+  return StandaloneDevices::Create(config, std::move(resources), log);
+}
+
+// `explain` makes a line for the user of an error of the library. `jail` may be
+// null.
 template <typename Explain>
 int Serve(const DevicesConfig& config, const DeviceFlags& flags,
-          const Explain& explain) {
+          const JailOptions* jail, const Explain& explain) {
   StderrLog log(LeastSeverity(flags));
   const auto fail = [&explain](const absl::Status& status) {
     // What could not be opened, or is not what it should be, has its field.
@@ -165,6 +182,10 @@ int Serve(const DevicesConfig& config, const DeviceFlags& flags,
   if (const auto limit = RaiseFileLimit(); !limit.ok()) {
     log.Log(LogSeverity::kWarning, limit.status().message());
   }
+  if (jail != nullptr) {
+    const absl::Status fits = CheckJailConfig(config);
+    if (!fits.ok()) return fail(fits);
+  }
   // Before sockets are made, whose files are removed at the end.
   absl::StatusOr<StopSignals> signals = StopSignals::Create();
   if (!signals.ok()) return fail(signals.status());
@@ -173,9 +194,22 @@ int Serve(const DevicesConfig& config, const DeviceFlags& flags,
   absl::StatusOr<std::vector<DeviceResources>> resources =
       OpenDeviceResources(config);
   if (!resources.ok()) return fail(resources.status());
+  LandlockOptions needs = LandlockNeeds(config);
+  if (jail != nullptr) {
+    // Who waits outside removes files.
+    needs.remove_from.clear();
+    const absl::StatusOr<std::optional<int>> ended = EnterJail(*jail);
+    if (!ended.ok()) return fail(ended.status());
+    if (ended->has_value()) return **ended;
+  }
+  absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
+      EnterSandbox(flags.sandbox, std::move(needs), log);
+  if (!sandbox.ok()) return fail(sandbox.status());
   absl::StatusOr<std::unique_ptr<StandaloneDevices>> devices =
-      StandaloneDevices::Create(config, *std::move(resources), log);
+      CreateDevices(config, *std::move(resources), sandbox->get(), log);
   if (!devices.ok()) return fail(devices.status());
+  const absl::Status locked = EnterMainThread(sandbox->get());
+  if (!locked.ok()) return fail(locked);
   const auto end = (*devices)->Wait(signals->fd());
   if (end == StandaloneDevices::End::kStopRequested) signals->Take();
   (*devices)->Stop();
@@ -184,7 +218,7 @@ int Serve(const DevicesConfig& config, const DeviceFlags& flags,
                                                      : ExitCode::kHostError);
 }
 
-int ServeFile(const DeviceFlags& flags) {
+int ServeFile(const DeviceFlags& flags, const JailOptions* jail) {
   const std::string& path = *flags.config_file;
   const absl::StatusOr<DevicesConfig> config = ReadDevicesFile(path);
   if (!config.ok()) return Fail(config.status().message(), ExitCode::kUsage);
@@ -193,7 +227,7 @@ int ServeFile(const DeviceFlags& flags) {
   };
   const absl::Status valid = ValidateDevicesConfig(*config);
   if (!valid.ok()) return Fail(explain(valid.message()), ExitCode::kUsage);
-  return Serve(*config, flags, explain);
+  return Serve(*config, flags, jail, explain);
 }
 
 int PrintDescriptor(absl::string_view kind, absl::string_view command,
@@ -204,7 +238,8 @@ int PrintDescriptor(absl::string_view kind, absl::string_view command,
       command, absl::StrCat("--print-descriptor: ", text.status().message()));
 }
 
-int KindCommand(absl::string_view kind, Arguments arguments) {
+int KindCommand(absl::string_view kind, Arguments arguments,
+                const JailOptions* jail) {
   // Other options need not even be right.
   if (Contains(arguments, "--print-capabilities")) {
     return PrintOutput(DeviceCapabilities(kind));
@@ -233,14 +268,12 @@ int KindCommand(absl::string_view kind, Arguments arguments) {
   }
   const absl::StatusOr<DevicesConfig> config = DeviceOfFlags(kind, values);
   if (!config.ok()) return UsageError(command, config.status().message());
-  return Serve(*config, values, &FieldToFlag);
+  return Serve(*config, values, jail, &FieldToFlag);
 }
 
-}  // namespace
-
-int DeviceCommand(Arguments arguments) {
+int Device(Arguments arguments, const JailOptions* jail) {
   if (!arguments.empty() && Contains(kKinds, arguments[0])) {
-    return KindCommand(arguments[0], arguments.subspan(1));
+    return KindCommand(arguments[0], arguments.subspan(1), jail);
   }
   DeviceFlags values;
   FlagSet flags(
@@ -263,7 +296,15 @@ int DeviceCommand(Arguments arguments) {
   if (!values.config_file.has_value()) {
     return UsageError("device", "which device? net, vsock or rng, or --config");
   }
-  return ServeFile(values);
+  return ServeFile(values, jail);
+}
+
+}  // namespace
+
+int DeviceCommand(Arguments arguments) { return Device(arguments, nullptr); }
+
+int DeviceCommandInJail(Arguments arguments, const JailOptions& jail) {
+  return Device(arguments, &jail);
 }
 
 absl::string_view DeviceKindOfProgram(absl::string_view program) {

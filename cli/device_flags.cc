@@ -112,7 +112,14 @@ void AddKindFlags(absl::string_view kind, DeviceFlags& values, FlagSet& flags) {
   }
 }
 
-void AddLogFlags(DeviceFlags& values, FlagSet& flags) {
+// Those that all commands of devices have.
+void AddProcessFlags(DeviceFlags& values, FlagSet& flags) {
+  flags.AddValue("sandbox", kSandboxValueName, kSandboxHelp,
+                 [&values](absl::string_view value) {
+                   ANNULUS_ASSIGN_OR_RETURN(values.sandbox,
+                                            ParseSandbox(value));
+                   return absl::OkStatus();
+                 });
   flags.AddSwitch("quiet", 'q', "Log errors only.",
                   [&values](bool on) { values.quiet = on; });
   flags.AddSwitch("verbose", 'v',
@@ -137,7 +144,7 @@ void AddDeviceFlags(absl::string_view kind, DeviceFlags& values,
                      values.config_file = std::string(value);
                      return absl::OkStatus();
                    });
-    AddLogFlags(values, flags);
+    AddProcessFlags(values, flags);
     return;
   }
   AddEndpointFlags(values, flags);
@@ -150,7 +157,7 @@ void AddDeviceFlags(absl::string_view kind, DeviceFlags& values,
   flags.AddValue("name", "NAME",
                  "Names threads and log lines. Default: kind and number.",
                  Text(values.device.name));
-  AddLogFlags(values, flags);
+  AddProcessFlags(values, flags);
   flags.AddSwitch("print-capabilities", 0,
                   "Say to management software what this is, in JSON, and do\n"
                   "nothing else.",

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/log_sink.h"
 #include "cli/flag_set.h"
+#include "cli/sandbox_flag.h"
 #include "vmm/config/devices_config.h"
 
 namespace annulus::cli {
@@ -24,6 +25,7 @@ struct DeviceFlags {
   // Of `annulus device --config`.
   std::optional<std::string> config_file;
 
+  SandboxFlag sandbox;
   bool quiet = false;
   bool verbose = false;
 };

@@ -13,6 +13,7 @@ enum class ExitCode : int {
   kGuestReset = 3,        // `run`: the guest asked for a reset.
   kTripleFault = 4,       // `run`: the guest's processor shut down.
   kEmulationFailure = 5,  // `run`: KVM cannot emulate an instruction.
+  kStoppedByControl = 6,  // `run`: ended through its control socket.
 };
 
 // `run` stopped by signal N returns kStoppedBySignal + N, as shells report it.
@@ -31,6 +32,7 @@ inline constexpr absl::string_view kExitCodesHelp =
     "  3    the guest asked for a reset (also after a panic with panic=-1)\n"
     "  4    triple fault: the guest's processor shut down\n"
     "  5    KVM met an instruction that it cannot emulate\n"
+    "  6    ended through its control socket (annulus ctl SOCK stop)\n"
     "  64   and up: written to the debug exit port (see --debug-exit)\n"
     "  130  stopped by Ctrl-A X or SIGINT; 143 by SIGTERM, 129 by SIGHUP\n";
 

@@ -14,17 +14,23 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/thread_setup.h"
 #include "base/unique_fd.h"
 #include "cli/commands.h"
 #include "cli/config_file.h"
 #include "cli/console_loop.h"
+#include "cli/enter_sandbox.h"
 #include "cli/exit_codes.h"
 #include "cli/file_limit.h"
+#include "cli/jail/enter_jail.h"
+#include "cli/jail/jail_config.h"
 #include "cli/log.h"
 #include "cli/raw_terminal.h"
 #include "cli/run_error.h"
 #include "cli/run_flags.h"
 #include "cli/run_report.h"
+#include "vmm/sandbox/landlock_needs.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/vmm.h"
 
 namespace annulus::cli {
@@ -98,12 +104,13 @@ int Fail(const absl::Status& status, const VmConfig& config) {
 class Session {
  public:
   // All outlive the session. `to_guest`: see ConsoleLoop; not valid where the
-  // console is not standard input and output.
+  // console is not standard input and output. `sandbox`: null without one.
   Session(Vmm& vm, const VmConfig& config, const RunFlags& flags,
-          UniqueFd to_guest)
+          Sandbox* sandbox, UniqueFd to_guest)
       : vm_(vm),
         config_(config),
         flags_(flags),
+        sandbox_(sandbox),
         to_guest_(std::move(to_guest)) {}
 
   // Returns the exit code.
@@ -120,12 +127,17 @@ class Session {
     options.to_guest = std::move(to_guest_);
     options.help = kEscapeHelp;
     options.stop = [this](int signal) { Stop(signal); };
-    auto loop = ConsoleLoop::Start(std::move(options));
+    auto loop = StartConsole(std::move(options));
     if (!loop.ok()) return Fail(loop.status(), config_);
+    // The last thing before the guest runs.
+    const absl::Status locked = EnterMainThread(sandbox_);
+    if (!locked.ok()) return Fail(locked, config_);
     const absl::Status started = vm_.Start();
     const double cpu_ms = ProcessCpuMilliseconds();
-    // A signal that came first has ended the VM: Wait() tells.
-    if (!started.ok() && stopped_by_ == 0) return Fail(started, config_);
+    // A signal or a control client that came first has ended it: Wait() tells.
+    if (!started.ok() && vm_.state() != VmState::kStopped) {
+      return Fail(started, config_);
+    }
     const VmExit exit = vm_.Wait();
     loop->reset();
     if (typed) {
@@ -140,6 +152,12 @@ class Session {
   }
 
  private:
+  absl::StatusOr<std::unique_ptr<ConsoleLoop>> StartConsole(
+      ConsoleLoop::Options options) {
+    const ScopedThreadSetup setup(SetupOf(sandbox_, SandboxRole::kConsole));
+    return ConsoleLoop::Start(std::move(options));
+  }
+
   // On the console loop's thread.
   void Stop(int signal) {
     if (stopped_by_ != 0) {  // Not the first time: do not wait any longer.
@@ -160,6 +178,7 @@ class Session {
   Vmm& vm_;
   const VmConfig& config_;
   const RunFlags& flags_;
+  Sandbox* const sandbox_;
   UniqueFd to_guest_;
   std::optional<RawTerminal> terminal_;
   std::atomic<int> stopped_by_ = 0;  // Written by the loop's thread.
@@ -176,7 +195,17 @@ void RaiseLimits(const VmConfig& config, LogSink& log) {
   if (warning.has_value()) log.Log(LogSeverity::kWarning, *warning);
 }
 
-int RunVm(const VmConfig& config, const RunFlags& flags) {
+// Each of its threads is in the sandbox, if there is one, before it does
+// anything.
+absl::StatusOr<std::unique_ptr<Vmm>> CreateVm(const VmConfig& config,
+                                              Resources resources,
+                                              Sandbox* sandbox) {
+  const ScopedThreadSetup setup(sandbox);
+  return Vmm::Create(config, std::move(resources));
+}
+
+int RunVm(const VmConfig& config, const RunFlags& flags,
+          const JailOptions* jail) {
   StderrLog log(LeastSeverity(flags));
   RaiseLimits(config, log);
   absl::StatusOr<Resources> resources = OpenResources(config);
@@ -187,15 +216,25 @@ int RunVm(const VmConfig& config, const RunFlags& flags) {
     if (!piped.ok()) return Fail(piped, config);
   }
   resources->log = &log;
+  LandlockOptions needs = LandlockNeeds(config);
+  if (jail != nullptr) {
+    // Who waits outside removes files.
+    needs.remove_from.clear();
+    const absl::StatusOr<std::optional<int>> ended = EnterJail(*jail);
+    if (!ended.ok()) return Fail(ended.status(), config);
+    if (ended->has_value()) return **ended;
+  }
+  absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
+      EnterSandbox(flags.sandbox, std::move(needs), log);
+  if (!sandbox.ok()) return Fail(sandbox.status(), config);
   absl::StatusOr<std::unique_ptr<Vmm>> vm =
-      Vmm::Create(config, *std::move(resources));
+      CreateVm(config, *std::move(resources), sandbox->get());
   if (!vm.ok()) return Fail(vm.status(), config);
-  return Session(**vm, config, flags, std::move(to_guest)).Run();
+  return Session(**vm, config, flags, sandbox->get(), std::move(to_guest))
+      .Run();
 }
 
-}  // namespace
-
-int RunCommand(Arguments arguments) {
+int Run(Arguments arguments, const JailOptions* jail) {
   RunFlags values;
   FlagSet flags("annulus run [FLAGS]", kDescription);
   AddRunFlags(values, flags);
@@ -217,7 +256,22 @@ int RunCommand(Arguments arguments) {
     PrintError(config.status().message());
     return static_cast<int>(ExitCode::kUsage);
   }
-  return RunVm(*config, values);
+  if (jail != nullptr) {
+    const absl::Status fits = CheckJailConfig(*config);
+    if (!fits.ok()) {
+      PrintError(fits.message());
+      return static_cast<int>(ExitCode::kUsage);
+    }
+  }
+  return RunVm(*config, values, jail);
+}
+
+}  // namespace
+
+int RunCommand(Arguments arguments) { return Run(arguments, nullptr); }
+
+int RunCommandInJail(Arguments arguments, const JailOptions& jail) {
+  return Run(arguments, &jail);
 }
 
 }  // namespace annulus::cli

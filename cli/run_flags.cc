@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/status_macros.h"
 #include "cli/flag_values.h"
 #include "cli/net_flag.h"
 #include "cli/rng_flag.h"
@@ -75,6 +76,10 @@ void AddDeviceFlags(RunFlags& values, FlagSet& flags) {
                  });
   flags.AddValue("vsock", kVsockValueName, kVsockHelp,
                  Parsed(values.vsock, &ParseVsock));
+  flags.AddValue("control", "PATH",
+                 "Makes the control socket, for annulus ctl, which only this\n"
+                 "user and root may use. Default: none.",
+                 Text(values.control));
   flags.AddSwitch("debug-exit", 0,
                   "Give the guest I/O port 0xf4, where a write ends the\n"
                   "machine: for tests.",
@@ -102,6 +107,12 @@ void AddRunFlags(RunFlags& values, FlagSet& flags) {
   flags.AddValue("name", "NAME",
                  "Names threads, guest RAM and log lines. Default: annulus.",
                  Text(values.name));
+  flags.AddValue("sandbox", kSandboxValueName, kSandboxHelp,
+                 [&values](absl::string_view value) {
+                   ANNULUS_ASSIGN_OR_RETURN(values.sandbox,
+                                            ParseSandbox(value));
+                   return absl::OkStatus();
+                 });
   flags.AddSwitch("timings", 0, "At the end, print how long the start took.",
                   [&values](bool on) { values.timings = on; });
   flags.AddSwitch("quiet", 'q',
@@ -128,6 +139,10 @@ void ApplyRunFlags(const RunFlags& values, VmConfig& config) {
   apply(values.shared_memory, config.memory.shared);
   apply(values.console, config.console);
   apply(values.debug_exit, config.debug_exit);
+  if (values.control.has_value()) {
+    config.control.socket = *values.control;
+    config.control.fd = 0;
+  }
   if (!values.rng.empty()) config.rng = values.rng;
   if (!values.net.empty()) config.net = values.net;
   if (values.vsock.has_value()) config.vsock = values.vsock;

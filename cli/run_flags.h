@@ -8,6 +8,7 @@
 
 #include "base/log_sink.h"
 #include "cli/flag_set.h"
+#include "cli/sandbox_flag.h"
 #include "vmm/config/vm_config.h"
 
 namespace annulus::cli {
@@ -38,8 +39,10 @@ struct RunFlags {
   std::vector<RngConfig> rng;  // Empty: as configured.
   std::vector<NetConfig> net;  // Likewise.
   std::optional<VsockConfig> vsock;
+  std::optional<std::string> control;  // Path of the control socket.
   std::optional<bool> debug_exit;
 
+  SandboxFlag sandbox;
   bool timings = false;
   bool quiet = false;
   bool verbose = false;

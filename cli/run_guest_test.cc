@@ -19,6 +19,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/sanitizer.h"
 #include "base/unique_fd.h"
 #include "cli/subprocess.h"
 #include "cli/tiny_guest.h"
@@ -304,6 +305,91 @@ TEST_F(RunGuestTest, DeadReaderOfTheOutputDoesNotKillTheProcess) {
   Process vm(Command({"--quiet"}), Process::Streams::kPipes, options);
   vm.Write("abcq");
   EXPECT_EQ(vm.Wait().exit_code, 64 + ('q' & 0x3f));
+}
+
+// What /proc says about a thread behind `field`.
+std::string StatusField(const std::filesystem::path& task,
+                        const std::string& field) {
+  std::ifstream in(task / "status");
+  std::string line;
+  while (std::getline(in, line)) {
+    if (absl::StartsWith(line, field + ":\t")) {
+      return line.substr(field.size() + 2);
+    }
+  }
+  return "";
+}
+
+TEST_F(RunGuestTest, EachThreadIsInTheSandboxOnceTheGuestRuns) {
+  if (kSanitizer) GTEST_SKIP() << "sanitizers make system calls";
+  const std::string path = absl::StrCat("/tmp/run_guest_test.", ::getpid());
+  Process vm(Command({"--net", "loopback,queues=2", "--rng", "mmio", "--vsock",
+                      "cid=3,socket=" + path, "--sandbox", "on"}),
+             Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  int threads = 0;
+  for (const auto& task : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", vm.pid(), "/task"))) {
+    ++threads;
+    const std::string name = StatusField(task, "Name");
+    EXPECT_EQ(StatusField(task, "Seccomp"), "2") << name;
+    EXPECT_EQ(StatusField(task, "Seccomp_filters"), "1") << name;
+    EXPECT_EQ(StatusField(task, "NoNewPrivs"), "1") << name;
+    EXPECT_EQ(StatusField(task, "CapEff"), std::string(16, '0')) << name;
+  }
+  // main, console, control, a vCPU, queues of each device.
+  EXPECT_GE(threads, 10);
+  vm.Write("q");
+  EXPECT_EQ(vm.Wait().exit_code, 64 + ('q' & 0x3f));
+}
+
+// The kernel has waits go on by a system call of their own.
+TEST_F(RunGuestTest, AStoppedProcessGoesOn) {
+  Process vm(Command({"--net", "loopback"}), Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  const std::filesystem::path task = absl::StrCat("/proc/", vm.pid());
+  vm.Kill(SIGSTOP);
+  while (!absl::StartsWith(StatusField(task, "State"), "T")) {
+    std::this_thread::yield();
+  }
+  vm.Kill(SIGCONT);
+  vm.Write("a");
+  EXPECT_TRUE(vm.Await("Ra"));
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f)) << result.err;
+}
+
+TEST_F(RunGuestTest, WithoutASandboxNothingIsGivenUp) {
+  Process vm(Command({"--sandbox", "off"}), Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  const std::string task = absl::StrCat("/proc/", vm.pid());
+  EXPECT_EQ(StatusField(task, "Seccomp"), StatusField("/proc/self", "Seccomp"));
+  EXPECT_EQ(StatusField(task, "CapEff"), StatusField("/proc/self", "CapEff"));
+  vm.Write("q");
+  EXPECT_EQ(vm.Wait().exit_code, 64 + ('q' & 0x3f));
+}
+
+TEST_F(RunGuestTest, LogModeHasNothingToSay) {
+  if (kSanitizer) GTEST_SKIP() << "sanitizers make system calls";
+  Process vm(Command({"--sandbox", "log", "--net", "loopback", "--quiet"}),
+             Process::Streams::kPipes);
+  ASSERT_TRUE(vm.Await("R"));
+  vm.Write("q");
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 64 + ('q' & 0x3f));
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(RunGuestTest, AReportThatCannotBeWrittenIsOneLine) {
+  Process vm(Command({"--sandbox", "log:/no/such/directory/file"}),
+             Process::Streams::kPipes);
+  const ProcessResult result = vm.Wait();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err,
+            "annulus: --sandbox: opening /no/such/directory/file: No such file "
+            "or directory; to run without, say --sandbox=off "
+            "(docs/sandbox.md)\n");
 }
 
 // On a terminal.

@@ -36,7 +36,9 @@ int ExitCodeOf(const VmExit& exit, int stopped_by) {
     case ExitReason::kEmulationFailure:
       return static_cast<int>(ExitCode::kEmulationFailure);
     case ExitReason::kStopRequested:
-      return kStoppedBySignal + (stopped_by != 0 ? stopped_by : SIGINT);
+      // Nobody else calls Vmm::Stop().
+      return stopped_by != 0 ? kStoppedBySignal + stopped_by
+                             : static_cast<int>(ExitCode::kStoppedByControl);
     case ExitReason::kDebugExit:
       return kDebugExit + static_cast<int>(exit.code & 0x3f);
     case ExitReason::kHostError:

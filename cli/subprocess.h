@@ -49,6 +49,7 @@ class Process {
   // Reads until `text` has come out on either stream. False on end or timeout.
   bool Await(const std::string& text);
   void Kill(int signal);
+  pid_t pid() const { return pid_; }  // -1: it has been waited for.
   // Reads to the end and waits.
   ProcessResult Wait();
 

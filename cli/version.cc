@@ -1,4 +1,4 @@
-#include "cli/version.h"
+#include "vmm/version.h"
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"

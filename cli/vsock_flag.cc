@@ -23,6 +23,8 @@ const absl::string_view kVsockHelp =
     "                 PATH_PORT is whom the guest finds at CID 2;\n"
     "                 with @ in front an abstract name\n"
     "  fd=N           an inherited listening socket instead\n"
+    "  host-fd=N      an inherited socket over which a program is handed\n"
+    "                 the guest's connections, instead of PATH_PORT\n"
     "  port-map=to-guest:PORT:SOCKET, port-map=to-host:PORT:SOCKET\n"
     "                 a port with a socket of its own; may be repeated.\n"
     "                 SOCKET is a path, fd=N for one that is inherited,\n"
@@ -94,6 +96,7 @@ constexpr DeviceOption<VsockConfig> kOptions[] = {
     {"cid", &SetNumber<&VsockConfig::cid>},
     {"socket", &SetText<&VsockConfig::socket>},
     {"fd", &SetCount<&VsockConfig::socket_fd>},
+    {"host-fd", &SetCount<&VsockConfig::host_fd>},
     {"port-map", &AddPort},
     {"switch", &SetText<&VsockConfig::switch_directory>},
     {"buf_alloc", &SetSize<&VsockConfig::buf_alloc>},

@@ -53,7 +53,8 @@ TEST(VsockFlagTest, ACidAndASocketAreEnough) {
 
 TEST(VsockFlagTest, EveryOptionSetsItsField) {
   const VsockConfig vsock = Parsed(
-      "mmio,cid=4294967294,socket=@vm,fd=7,switch=/run/switch,buf_alloc=1M,"
+      "mmio,cid=4294967294,socket=@vm,fd=7,host-fd=8,switch=/run/"
+      "switch,buf_alloc=1M,"
       "max_connections=100,queue_size=1024,connect_wait_ms=9,listen_wait_ms=2,"
       "close_wait_ms=3,poll_us=4,poll=always,cpus=1:0,seqpacket=off,mrg_rxbuf="
       "on,dgram=on,"
@@ -63,6 +64,7 @@ TEST(VsockFlagTest, EveryOptionSetsItsField) {
   EXPECT_EQ(vsock.cid, 4294967294u);
   EXPECT_EQ(vsock.socket, "@vm");
   EXPECT_EQ(vsock.socket_fd, 7u);
+  EXPECT_EQ(vsock.host_fd, 8u);
   EXPECT_EQ(vsock.switch_directory, "/run/switch");
   EXPECT_EQ(vsock.buf_alloc, 1u << 20);
   EXPECT_EQ(vsock.max_connections, 100u);
@@ -95,9 +97,9 @@ TEST(VsockFlagTest, PortMapsAddUp) {
       Parsed(
           "port-map=to-guest:8080:/run/a:b,port-map=to-host:1:seqpacket:@x,"
           "port-map=to-guest:22:fd=7,port-map=to-guest:23:seqpacket:fd=8,"
-          "port-map=to-host:2:./fd=9")
+          "port-map=to-host:2:./fd=9,port-map=to-host:3:fd=10")
           .ports;
-  ASSERT_EQ(ports.size(), 5u);
+  ASSERT_EQ(ports.size(), 6u);
   EXPECT_EQ(ports[0].direction, Direction::kToGuest);
   EXPECT_EQ(ports[0].port, 8080u);
   EXPECT_EQ(ports[0].type, Type::kStream);
@@ -111,6 +113,8 @@ TEST(VsockFlagTest, PortMapsAddUp) {
   EXPECT_EQ(ports[3].type, Type::kSeqpacket);
   EXPECT_EQ(ports[3].fd, 8u);
   EXPECT_EQ(ports[4].path, "./fd=9");
+  EXPECT_EQ(ports[5].direction, Direction::kToHost);
+  EXPECT_EQ(ports[5].fd, 10u);
 }
 
 TEST(VsockFlagTest, TheLastOfTwoCounts) {
