@@ -34,6 +34,8 @@ constexpr struct {
     {"net_echo", NetEcho},
     {"vsock", Vsock},
     {"vsock_hostile", VsockHostile},
+    {"net_and_vsock", NetAndVsock},
+    {"metadata", Metadata},
     {"hostile", Hostile},
 };
 

@@ -18,8 +18,9 @@ void Spin();              // Never ends; executes.
 void Idle();              // Never ends; halted.
 void Chatter();           // Never ends; prints numbered lines.
 
-// smp.cc. Option cpus=N.
-void Smp();  // Starts all other processors; each prints its number.
+// smp.cc. Options cpus=N, spin=1.
+void Smp();  // Starts all other processors; each prints its number. With spin,
+             // all of them go on for ever.
 
 // interrupts_program.cc
 void SelfIpi();          // A local APIC interrupts its own processor.
@@ -48,6 +49,13 @@ void NetEcho();  // Sends frames, and looks at what comes back.
 // vsock_program.cc. Options: mmio=ADDRESS or pci=SLOT; see vsock.h.
 void Vsock();         // Talks with programs of the host.
 void VsockHostile();  // Breaks every rule, and talks with them after each.
+
+// net_and_vsock_program.cc. Options net=SLOT and vsock=SLOT.
+void NetAndVsock();  // NetEcho() on one device, then Vsock() on another.
+
+// metadata_program.cc. Options: mmio=ADDRESS irq=GSI or pci=SLOT, key=NAME,
+// ring=packed|split.
+void Metadata();  // Asks the device of examples/custom_device.cc for a value.
 
 // hostile_program.cc. Options of Rng().
 void Hostile();  // Breaks every rule, and takes random bytes after each.

@@ -18,6 +18,12 @@ namespace {
 constexpr uint64_t kTrampolinePage = 0x10;
 
 uint64_t g_started = 0;
+bool g_spin = false;
+
+void SpinIfWanted() {
+  if (!g_spin) return;
+  while (true) Pause();
+}
 
 }  // namespace
 
@@ -30,11 +36,13 @@ extern "C" [[noreturn]] void ApplicationProcessorMain() {
   EnableLocalApic();
   Print("processor ", uint64_t{LocalApicId()}, " runs");
   __atomic_fetch_add(&g_started, 1, __ATOMIC_RELEASE);
+  SpinIfWanted();
   Halt();
 }
 
 void Smp() {
   const uint64_t others = NumberOption("cpus", 1) - 1;
+  g_spin = NumberOption("spin", 0) != 0;
   EnableLocalApic();
   Print("processor ", uint64_t{LocalApicId()}, " runs");
   std::memcpy(reinterpret_cast<void*>(kTrampolinePage << 12), ap_trampoline,
@@ -43,6 +51,8 @@ void Smp() {
   // Hardware wants 10 ms between the two, and a repetition; KVM wants neither.
   SendIpi(0, kIpiAllOthers | kIpiStartup | kTrampolinePage);
   while (__atomic_load_n(&g_started, __ATOMIC_ACQUIRE) < others) Pause();
+  if (g_spin) Print("all spin");
+  SpinIfWanted();
 }
 
 }  // namespace guest

@@ -22,10 +22,10 @@ constexpr uint64_t kBarStride = 0x100000;
 
 }  // namespace
 
-VirtioTransport& FindVirtioTransport() {
+VirtioTransport& FindVirtioTransport(const char* slot_option) {
   static constinit VirtioMmio mmio(0, 0);
   static constinit VirtioPci pci(0);
-  if (const uint64_t slot = NumberOption("pci", 0); slot != 0) {
+  if (const uint64_t slot = NumberOption(slot_option, 0); slot != 0) {
     pci = VirtioPci(static_cast<uint32_t>(slot));
     pci.Probe(NumberOption("bar", kBars + slot * kBarStride));
     return pci;

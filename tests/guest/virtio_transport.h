@@ -55,7 +55,9 @@ class VirtioTransport {
 };
 
 // The device that the command line names: mmio=ADDRESS irq=GSI, or pci=SLOT.
-VirtioTransport& FindVirtioTransport();
+// Another option may have the slot, where there are several devices: the one
+// found before is not to be used any more.
+VirtioTransport& FindVirtioTransport(const char* slot_option = "pci");
 
 }  // namespace guest
 

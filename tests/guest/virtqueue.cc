@@ -83,9 +83,14 @@ uint64_t Virtqueue::descriptors() const { return AddressOf(g_descriptors); }
 uint64_t Virtqueue::driver_area() const { return AddressOf(g_driver); }
 uint64_t Virtqueue::device_area() const { return AddressOf(g_device); }
 
-uint16_t Virtqueue::Add(const virtio::DriverElement* writable, uint32_t count) {
-  return packed_ ? packed_driver_.Add(nullptr, 0, writable, count)
-                 : split_driver_.Add(nullptr, 0, writable, count);
+uint16_t Virtqueue::Add(const virtio::DriverElement* readable,
+                        uint32_t readable_count,
+                        const virtio::DriverElement* writable,
+                        uint32_t writable_count) {
+  return packed_ ? packed_driver_.Add(readable, readable_count, writable,
+                                      writable_count)
+                 : split_driver_.Add(readable, readable_count, writable,
+                                     writable_count);
 }
 
 uint32_t Virtqueue::NotificationData() const {

@@ -25,7 +25,13 @@ class Virtqueue {
   uint64_t device_area() const;
 
   // As of PackedDriver and SplitDriver.
-  uint16_t Add(const annulus::virtio::DriverElement* writable, uint32_t count);
+  uint16_t Add(const annulus::virtio::DriverElement* writable, uint32_t count) {
+    return Add(nullptr, 0, writable, count);
+  }
+  uint16_t Add(const annulus::virtio::DriverElement* readable,
+               uint32_t readable_count,
+               const annulus::virtio::DriverElement* writable,
+               uint32_t writable_count);
   bool NeedsNotification();
   bool HasUsed() const;
   bool GetUsed(uint16_t* id, uint32_t* length);
