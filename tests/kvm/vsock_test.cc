@@ -2,10 +2,12 @@
 // talks with programs of the host, also after it has broken every rule.
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <ostream>
@@ -13,10 +15,12 @@
 #include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "devices/virtio/vsock/backend/hand_over.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/kvm/guest_vm.h"
@@ -157,14 +161,8 @@ std::string Message() {
   return message;
 }
 
-// Calls the guest, which sends back what it gets, and says where it ends.
-void CallGuest(const Features& features) {
-  const UniqueFd socket =
-      features.seqpacket
-          ? Connected(SOCK_SEQPACKET, SocketName() + "_seqpacket")
-          : Connected(SOCK_STREAM, SocketName());
-  SendAll(socket, "CONNECT 5678\n");
-  EXPECT_THAT(Receive(socket), StartsWith("OK "));
+// Of a socket that is connected to the guest, which sends back what it gets.
+void ExpectEcho(const UniqueFd& socket) {
   const std::string message = Message();
   SendAll(socket, message);
   ASSERT_EQ(::shutdown(socket.get(), SHUT_WR), 0);
@@ -175,6 +173,17 @@ void CallGuest(const Features& features) {
     back += more;
   }
   EXPECT_EQ(back, message);
+}
+
+// Calls the guest, and says where what it sends ends.
+void CallGuest(const Features& features) {
+  const UniqueFd socket =
+      features.seqpacket
+          ? Connected(SOCK_SEQPACKET, SocketName() + "_seqpacket")
+          : Connected(SOCK_STREAM, SocketName());
+  SendAll(socket, "CONNECT 5678\n");
+  EXPECT_THAT(Receive(socket), StartsWith("OK "));
+  ExpectEcho(socket);
 }
 
 // Returns the guest's datagram as it is.
@@ -226,6 +235,104 @@ INSTANTIATE_TEST_SUITE_P(All, VsockTest,
                                  Values("packed", "split"),
                                  Values(kStream, kSeqpacket, kMerged,
                                         kMergedSeqpacket, kDatagrams, kAll)));
+
+// Takes the guest's connections from a hand-over socket, and sends back what
+// they say; its end ends with the VM.
+class HandOverEcho {
+ public:
+  explicit HandOverEcho(UniqueFd socket) : socket_(std::move(socket)) {
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~HandOverEcho() {
+    if (thread_.joinable()) Finish();
+  }
+
+  // REQUIRES: the VM is gone.
+  void Finish() { thread_.join(); }
+
+  // After Finish().
+  const std::vector<virtio::HandOverMessage>& taken() const { return taken_; }
+
+ private:
+  // Invalid at the end.
+  UniqueFd Take() {
+    virtio::HandOverMessage message;
+    iovec part = {&message, sizeof(message)};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr header = {};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof(control);
+    const ssize_t bytes = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
+    const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    if (bytes != sizeof(message) || rights == nullptr) return UniqueFd();
+    taken_.push_back(message);
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+    return UniqueFd(fd);
+  }
+
+  void Run() {
+    while (true) {
+      const UniqueFd caller = Take();
+      if (!caller.valid()) return;
+      while (true) {
+        const std::string text = Receive(caller);
+        if (text.empty()) break;
+        SendAll(caller, text);
+      }
+    }
+  }
+
+  const UniqueFd socket_;
+  std::vector<virtio::HandOverMessage> taken_;
+  std::thread thread_;
+};
+
+class VsockHandOverTest : public testing::TestWithParam<Features> {};
+
+// No path, no name: what the VM has of the host are two descriptors.
+TEST_P(VsockHandOverTest, GuestTalksWithProgramsThatKnowDescriptorsAlone) {
+  SKIP_WITHOUT_KVM();
+  const Features& features = GetParam();
+  const int type = features.seqpacket ? SOCK_SEQPACKET : SOCK_STREAM;
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd ours(ends[0]);
+  HandOverEcho echo((UniqueFd(ends[1])));
+  const UniqueFd listener = Bound(type, SocketName());
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  VmConfig config = ConfigOf(TransportKind::kPci, "packed", features, "vsock");
+  VsockConfig& vsock = *config.vsock;
+  vsock.socket = "";
+  vsock.host_fd = static_cast<uint32_t>(ours.get());
+  VsockPortConfig& port = vsock.ports.emplace_back();
+  port.port = 5678;
+  port.direction = VsockPortConfig::Direction::kToGuest;
+  if (features.seqpacket) port.type = VsockPortConfig::Type::kSeqpacket;
+  port.fd = static_cast<uint32_t>(listener.get());
+  auto guest = GuestVm::Create(config);
+  ASSERT_TRUE(guest.ok()) << guest.status();
+  ours.reset();  // The VM has a duplicate.
+  ASSERT_TRUE((*guest)->vmm().Start().ok());
+  ASSERT_TRUE((*guest)->AwaitOutput("listening")) << (*guest)->Output();
+  ExpectEcho(Connected(type, SocketName()));
+  GuestResult result;
+  result.exit = (*guest)->Finish();
+  result.output = (*guest)->Output();
+  ExpectPass(result);
+  EXPECT_THAT(result.output, HasSubstr("calls 3, served 300"));
+  echo.Finish();
+  ASSERT_EQ(echo.taken().size(), 3u);
+  for (const virtio::HandOverMessage& message : echo.taken()) {
+    EXPECT_EQ(message.guest_cid, 3u);
+    EXPECT_EQ(message.port, static_cast<uint32_t>(kHostPort));
+    EXPECT_EQ(message.type, features.seqpacket ? 2 : 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, VsockHandOverTest, Values(kStream, kSeqpacket));
 
 class VsockHostileTest
     : public testing::TestWithParam<std::tuple<TransportKind, Features>> {};
