@@ -20,6 +20,7 @@ start_external() {
   set -- "$1" $(echo "$external" | sed -n "s/^$1 //p")
   name_of_external=$1
   shift
+  [ -z "$LAB_SANDBOX" ] || set -- "$@" --sandbox "$LAB_SANDBOX"
   "$LAB/annulus" device "$@" <"$work/never" >>"$work/$name_of_external.said" 2>&1 &
   echo $! >"$work/$name_of_external.pid"
   case $* in

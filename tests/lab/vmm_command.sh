@@ -12,6 +12,7 @@ external=                               # Processes that serve devices: external
 streams=                                # yes: hs_receive in the guest, hs_send beside the VMM.
 initrd=$LAB/initrd
 vmm_options=                            # More of annulus's own.
+jail=                                   # In one, with these flags of annulus jail.
 time_limit=120                          # Seconds, for the emulated lab on a loaded machine.
 # Without the chatter of the kernel, whose every byte is an exit; its warnings stay.
 base_cmdline="console=ttyS0 panic=-1 loglevel=6 lab.scenario=$name"
@@ -24,7 +25,9 @@ vmm_annulus() {
   for device in $rng; do set -- "$@" --rng "$device"; done
   for card in $cards; do set -- "$@" --net "$card"; done
   [ -z "$vsock" ] || set -- "$@" --vsock "$vsock"
-  exec timeout -s KILL "$time_limit" "$LAB/annulus" run \
+  [ -z "$LAB_SANDBOX" ] || set -- "$@" --sandbox "$LAB_SANDBOX"
+  # shellcheck disable=SC2086  # Options are words.
+  exec timeout -s KILL "$time_limit" "$LAB/annulus" ${jail:+jail $jail} run \
     --kernel "$LAB/$kernel" --initrd "$initrd" --cmdline "$(cmdline)" \
     --cpus "$cpus" --memory "$memory" --console stdio --timings "$@"
 }

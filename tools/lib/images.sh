@@ -99,7 +99,7 @@ make_guest_initrd() {
   mkdir -p "$root/scenarios" "$root/dev" "$root/proc" "$root/sys"
   cp "$ROOT"/tests/lab/scenarios/*.sh "$root/scenarios/"
   add_modules "$root/modules" virtio_ring virtio virtio_mmio virtio_pci_modern_dev \
-    virtio_pci_legacy_dev virtio_pci virtio-rng
+    virtio_pci_legacy_dev virtio_pci virtio-rng evdev button
   pack_initramfs "$root" "$1"
   rm -rf "$root"
 }

@@ -266,7 +266,8 @@ run_l1() {
       -device "virtio-serial-pci,id=bus-$tag,max_ports=2"
       -device "virtserialport,bus=bus-$tag.0,nr=1,chardev=$tag,name=$tag")
   done
-  l1_command "quiet lab.mode=run ${LAB_CPUS:+lab.cpus=$LAB_CPUS} ${LAB_MEMORY:+lab.memory=$LAB_MEMORY}"
+  l1_command "quiet lab.mode=run ${LAB_CPUS:+lab.cpus=$LAB_CPUS} ${LAB_MEMORY:+lab.memory=$LAB_MEMORY} \
+    ${LAB_SANDBOX:+lab.sandbox=$LAB_SANDBOX}"
   # Two serial ports: the console of L1, for when it dies, and what its init reports.
   exec {reports}< <(exec "${L1_COMMAND[@]}" -serial "file:$LOGS/l1.log" -serial stdio \
     "${ports[@]}" </dev/null 2>"$LOGS/qemu.log")
