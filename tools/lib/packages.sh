@@ -5,7 +5,7 @@
 BUILD_PACKAGES=(
   bazel-bootstrap bazel-rules-java bazel-rules-proto bazel-platforms bazel-skylib
   g++ libabsl-dev protobuf-compiler libprotobuf-dev zlib1g-dev liblz4-dev
-  libspdlog-dev libfmt-dev
+  libspdlog-dev libfmt-dev libseccomp-dev pkg-config
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # What the clang configurations (sanitizers, analysis, fuzzing) and the checks of style need.
@@ -20,6 +20,9 @@ NETWORK_PACKAGES=(iperf3 ethtool iproute2 passt)
 VSOCK_PACKAGES=(gcc make xz-utils)
 # The drivers of others: testpmd, and QEMU as a front-end.
 PEER_PACKAGES=(dpdk-dev python3 util-linux qemu-system-x86 qemu-system-data seabios)
+
+# Programs of others, against what tools/install puts in place.
+INSTALL_TEST_PACKAGES=(gcc cmake make pkg-config man-db groff-base)
 
 # Once in a process, and only when something is to be fetched.
 apt_update() {
