@@ -28,6 +28,7 @@
 #include "absl/time/time.h"
 #include "base/check.h"
 #include "base/log_sink.h"
+#include "base/thread_setup.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/driver/packed_driver.h"
@@ -42,6 +43,7 @@
 #include "memory/guest_address.h"
 #include "memory/guest_memory.h"
 #include "memory/guest_ram.h"
+#include "tests/bench/embed_bench_sandbox.h"
 #include "tests/bench/vsock_bench_guest.h"
 #include "tests/bench/vsock_bench_host.h"
 #include "tests/bench/vsock_bench_options.h"
@@ -164,7 +166,9 @@ FeatureSet FeaturesOf(const VsockBenchOptions& options) {
 }
 
 std::unique_ptr<virtio::VsockDevice> MakeDevice(
-    const VsockBenchOptions& options, const std::string& name, LogSink& log) {
+    const VsockBenchOptions& options, const std::string& name, LogSink& log,
+    BenchSandbox& sandbox) {
+  const ScopedThreadSetup setup(sandbox.setup());
   virtio::UnixSocketOptions sockets;
   sockets.path = name;
   virtio::UnixBackendOptions backend;
@@ -209,9 +213,10 @@ Result RunDevice(const VsockBenchOptions& options) {
       memory::GuestMemory::Create(ram.Regions()).value();
   const auto guest = std::make_unique<Guest<Driver>>(
       options, ram.Regions()[0].host, *pattern, transfer);
+  BenchSandbox sandbox(options.sandbox);
   const std::string name = absl::StrCat("@annulus-vsock-bench-", ::getpid());
   const std::unique_ptr<virtio::VsockDevice> device =
-      MakeDevice(options, name, carrier);
+      MakeDevice(options, name, carrier, sandbox);
   const FeatureSet features = FeaturesOf(options);
   ANNULUS_CHECK(features.IsSubsetOf(device->offered_features()));
   ANNULUS_CHECK(device->AcceptFeatures(features));

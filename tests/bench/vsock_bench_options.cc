@@ -25,6 +25,7 @@ constexpr char kHelp[] = R"(usage: vsock_bench [OPTION]...
 --buf-alloc N             window of each connection, both ways (262144)
 --poll-us N               how long workers and guest look for work before they
              sleep (0)
+--sandbox                 as the device's threads in annulus run have
 --milliseconds N          that are measured (1000)
 )";
 
@@ -58,6 +59,7 @@ VsockBenchOptions ParseOptions(int argc, char** argv) {
                              {"mergeable", no_argument, nullptr, 'g'},
                              {"buf-alloc", required_argument, nullptr, 'a'},
                              {"poll-us", required_argument, nullptr, 'u'},
+                             {"sandbox", no_argument, nullptr, 'x'},
                              {"milliseconds", required_argument, nullptr, 's'},
                              {"help", no_argument, nullptr, 'h'},
                              {}};
@@ -92,6 +94,9 @@ VsockBenchOptions ParseOptions(int argc, char** argv) {
         break;
       case 'u':
         options.poll_us = Number(optarg, 0, 1'000'000);
+        break;
+      case 'x':
+        options.sandbox = true;
         break;
       case 's':
         options.seconds = Number(optarg, 1, 3'600'000) / 1000.0;

@@ -23,6 +23,7 @@ struct VsockBenchOptions {
   bool mergeable = false;
   uint32_t buf_alloc = 256 * 1024;
   uint32_t poll_us = 0;  // How long threads look for work before they sleep.
+  bool sandbox = false;  // The device's threads lock themselves up.
   double seconds = 1;    // That are measured.
 };
 

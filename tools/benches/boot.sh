@@ -46,8 +46,10 @@ measure_overhead() {
       --cpus 1 --memory 128M --rng mmio --rng pci --console null </dev/null >/dev/null 2>&1 &
     pid=$!
     sleep 1
-    # All mappings but the one of guest RAM, which is told by its size.
-    OVERHEAD_KIB+=("$(awk '/^Size:/ { size = $2 } /^Rss:/ && size != 128 * 1024 { sum += $2 }
+    # All mappings but the two of guest RAM, its first 2 MiB and the rest, which are told by their
+    # sizes.
+    OVERHEAD_KIB+=("$(awk '/^Size:/ { size = $2 }
+      /^Rss:/ && size != 2 * 1024 && size != 126 * 1024 { sum += $2 }
       END { print sum }' "/proc/$pid/smaps")")
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null || true
