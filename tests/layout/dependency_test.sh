@@ -133,6 +133,21 @@ raw_memory_allowed() {
     paste -sd '|'
 }
 
+# names_without_test FILE: what a page calls a test, `Code.Form`, and is none.
+names_without_test() {
+  local name tests
+  tests=$(git ls-files '*_test.cc' | xargs cat | tr '\n' ' ' |
+    grep -oE '(TEST|TEST_F|TEST_P|NET_NAMESPACE_TEST)\([A-Za-z0-9]+, +[A-Za-z0-9_]+\)' |
+    sed -E 's/.*\(([A-Za-z0-9]+), +([A-Za-z0-9_]+)\)/\1.\2/' | sort -u)
+  # shellcheck disable=SC2016
+  grep -oE '`[A-Za-z0-9]+Test\.[A-Za-z0-9_]+`' "$1" | tr -d '`' | sort -u |
+    grep -vxF "$tests"
+}
+
+check_docs() {
+  verdict 'docs/threat_model.md names tests that exist' "$(names_without_test docs/threat_model.md)"
+}
+
 # The fixture breaks rules; each kind of check has to see that.
 check_checks() {
   local found
@@ -153,5 +168,6 @@ check_checks() {
 check_rooms
 check_virtio
 check_words
+check_docs
 check_checks
 exit $failed
