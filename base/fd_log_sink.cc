@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket_option.h"
 
 namespace annulus {
 namespace {
@@ -27,12 +28,6 @@ absl::string_view Name(LogSeverity severity) {
       return "error";
   }
   return "error";
-}
-
-bool IsSocket(int fd) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
 }
 
 // While it lives, a write to a pipe without a reader is an error and nothing
@@ -66,7 +61,9 @@ class WithoutSigpipe {
 }  // namespace
 
 FdLogSink::FdLogSink(UniqueFd fd, LogSeverity least)
-    : fd_(std::move(fd)), is_socket_(IsSocket(fd_.get())), least_(least) {}
+    : fd_(std::move(fd)),
+      is_socket_(SocketOption(fd_.get(), SO_TYPE) >= 0),
+      least_(least) {}
 
 FdLogSink::~FdLogSink() = default;
 

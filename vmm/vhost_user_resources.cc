@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/socket_option.h"
 #include "base/status_macros.h"
 #include "devices/virtio/vsock/backend/unix_address.h"
 
@@ -17,19 +18,6 @@ namespace {
 absl::Status Failed(int error, absl::string_view field,
                     absl::string_view what) {
   return absl::ErrnoToStatus(error, absl::StrCat(field, ": ", what));
-}
-
-int SocketOption(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-}
-
-bool IsConnected(int fd) {
-  sockaddr_storage peer;
-  socklen_t size = sizeof(peer);
-  void* const any = &peer;
-  return ::getpeername(fd, static_cast<sockaddr*>(any), &size) == 0;
 }
 
 absl::StatusOr<UniqueFd> ConnectTo(const std::string& field,

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/socket_option.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
@@ -25,12 +26,6 @@ using Type = VsockPortConfig::Type;
 absl::Status At(absl::string_view field, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat(field, ": ", status.message()));
-}
-
-int Option(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
 // An invalid UniqueFd for 0.
@@ -49,9 +44,9 @@ absl::StatusOr<UniqueFd> DuplicateListener(absl::string_view field,
   if (!copy.valid()) return copy;
   const int fd = static_cast<int>(number);
   const bool stream = type == Type::kStream;
-  if (Option(fd, SO_DOMAIN) != AF_UNIX ||
-      Option(fd, SO_TYPE) != (stream ? SOCK_STREAM : SOCK_SEQPACKET) ||
-      Option(fd, SO_ACCEPTCONN) != 1) {
+  if (SocketOption(fd, SO_DOMAIN) != AF_UNIX ||
+      SocketOption(fd, SO_TYPE) != (stream ? SOCK_STREAM : SOCK_SEQPACKET) ||
+      SocketOption(fd, SO_ACCEPTCONN) != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(field, ": ", number, " is not a listening unix socket of ",
                      stream ? "SOCK_STREAM" : "SOCK_SEQPACKET"));

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/event_fd.h"
+#include "base/socket_option.h"
 #include "base/status_macros.h"
 
 namespace annulus {
@@ -47,21 +48,10 @@ void DrainTimer(int timer) {
       ::read(timer, &expirations, sizeof(expirations));
 }
 
-absl::StatusOr<int> SocketOption(int socket, int option) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  if (::getsockopt(socket, SOL_SOCKET, option, &value, &size) != 0) {
-    return absl::InvalidArgumentError("control: is no socket");
-  }
-  return value;
-}
-
 absl::Status CheckListener(int socket) {
-  ANNULUS_ASSIGN_OR_RETURN(const int domain, SocketOption(socket, SO_DOMAIN));
-  ANNULUS_ASSIGN_OR_RETURN(const int type, SocketOption(socket, SO_TYPE));
-  ANNULUS_ASSIGN_OR_RETURN(const int listens,
-                           SocketOption(socket, SO_ACCEPTCONN));
-  if (domain != AF_UNIX || type != SOCK_STREAM || listens == 0) {
+  if (SocketOption(socket, SO_DOMAIN) != AF_UNIX ||
+      SocketOption(socket, SO_TYPE) != SOCK_STREAM ||
+      SocketOption(socket, SO_ACCEPTCONN) != 1) {
     return absl::InvalidArgumentError(
         "control: is no unix stream socket that listens");
   }

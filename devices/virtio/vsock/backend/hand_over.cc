@@ -9,25 +9,12 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/socket_option.h"
 #include "devices/virtio/vsock/backend/socket_setup.h"
 #include "devices/virtio/vsock/backend/socket_type.h"
 
 namespace annulus::virtio {
 namespace {
-
-int Option(int fd, int name) {
-  int value = -1;
-  socklen_t size = sizeof(value);
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-}
-
-// Also of one whose other end is gone by now: that is for the guest to see.
-bool Connected(int fd) {
-  sockaddr_storage peer;
-  socklen_t size = sizeof(peer);
-  void* const address = &peer;
-  return ::getpeername(fd, static_cast<sockaddr*>(address), &size) == 0;
-}
 
 // False, with errno.
 bool Send(int socket, const HandOverMessage& message, int descriptor) {
@@ -54,8 +41,9 @@ bool Send(int socket, const HandOverMessage& message, int descriptor) {
 }  // namespace
 
 absl::Status CheckHandOverSocket(int fd) {
-  if (Option(fd, SO_DOMAIN) == AF_UNIX &&
-      Option(fd, SO_TYPE) == SOCK_SEQPACKET && Connected(fd)) {
+  // Also one whose other end is gone by now: that is for the guest to see.
+  if (SocketOption(fd, SO_DOMAIN) == AF_UNIX &&
+      SocketOption(fd, SO_TYPE) == SOCK_SEQPACKET && IsConnected(fd)) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
