@@ -13,6 +13,13 @@ inline int64_t MonotonicNanoseconds() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+// CLOCK_REALTIME: nanoseconds since 1970-01-01 00:00:00 UTC.
+inline int64_t UnixNanoseconds() {
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace annulus
 
 #endif  // BASE_CLOCK_H_

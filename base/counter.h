@@ -4,6 +4,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+
 namespace annulus {
 
 // A number that one thread counts up and any other may read.
@@ -23,6 +26,11 @@ class Counter {
  private:
   std::atomic<uint64_t> value_{0};
 };
+
+// Is told of several counters, one after the other: its name, and of what else
+// it is, such as why frames were dropped, or nothing.
+using CounterVisitor = absl::FunctionRef<void(
+    absl::string_view name, absl::string_view reason, uint64_t value)>;
 
 }  // namespace annulus
 

@@ -17,7 +17,6 @@ enum class ThreadKind : uint8_t {
   kVhostUser,    // Speaks with a front-end or a back-end.
   kControl,      // All the rest: event loops, watchers, the console.
 };
-inline constexpr int kThreadKinds = 5;
 
 // What each new thread of the library does before anything else, such as to
 // lock itself up.

@@ -62,10 +62,7 @@ std::string TimingsLine(const VmTimings& timings, double cpu_at_start_ms,
 }
 
 int64_t UnixOffsetNanoseconds() {
-  timespec real;
-  ::clock_gettime(CLOCK_REALTIME, &real);
-  return int64_t{real.tv_sec} * 1'000'000'000 + real.tv_nsec -
-         MonotonicNanoseconds();
+  return UnixNanoseconds() - MonotonicNanoseconds();
 }
 
 double ProcessCpuMilliseconds() {

@@ -2,7 +2,8 @@
 #define DEVICES_PLATFORM_WALL_CLOCK_H_
 
 #include <cstdint>
-#include <ctime>
+
+#include "base/clock.h"
 
 namespace annulus::platform {
 
@@ -21,9 +22,7 @@ class WallClock {
 class HostWallClock : public WallClock {
  public:
   int64_t UnixNanoseconds() const override {
-    timespec now;
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+    return annulus::UnixNanoseconds();
   }
 };
 

@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/functional/function_ref.h"
-#include "absl/strings/string_view.h"
 #include "base/counter.h"
 #include "devices/virtio/net/header_split/split_counters.h"
 
@@ -49,10 +47,7 @@ struct QueueCounters {
   }
 };
 
-// All of them, one after the other: its name, and of what else it is, such as
-// why frames were dropped, or nothing. Cold.
-using CounterVisitor = absl::FunctionRef<void(
-    absl::string_view name, absl::string_view reason, uint64_t value)>;
+// All of them. Cold.
 void VisitCounters(const QueueCounters& counters, CounterVisitor visit);
 
 // One line for people: "frames=10 bytes=600 notifications=1 ...". Cold.

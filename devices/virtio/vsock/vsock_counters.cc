@@ -1,6 +1,7 @@
 #include "devices/virtio/vsock/vsock_counters.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace annulus::virtio {
 namespace {

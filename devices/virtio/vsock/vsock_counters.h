@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/functional/function_ref.h"
-#include "absl/strings/string_view.h"
 #include "base/counter.h"
 
 namespace annulus::virtio {
@@ -50,10 +48,7 @@ struct VsockCounters {
   void Reset(VsockReset reason) { resets[static_cast<size_t>(reason)].Add(1); }
 };
 
-// All of them, one after the other: its name, and of what else it is, which is
-// why there was a RST, or nothing. Cold.
-using CounterVisitor = absl::FunctionRef<void(
-    absl::string_view name, absl::string_view reason, uint64_t value)>;
+// All of them; the reason is why there was a RST. Cold.
 void VisitCounters(const VsockCounters& counters, CounterVisitor visit);
 
 // One line for people: "packets=10 bytes=600 ...", without what is 0. Cold.
