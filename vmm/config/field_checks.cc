@@ -27,6 +27,16 @@ absl::Status CheckPath(absl::string_view field, absl::string_view path,
   return absl::OkStatus();
 }
 
+absl::Status CheckSocketPath(absl::string_view field, absl::string_view path,
+                             size_t suffix) {
+  if (path == "@") return WrongField(field, "\"@\" alone is not a name");
+  return CheckPath(field, path, kMaxSocketPath - suffix);
+}
+
+absl::Status CheckFd(absl::string_view field, uint32_t fd) {
+  return CheckRange(field, fd, kMinFd, kMaxFd);
+}
+
 std::string Quoted(absl::string_view untrusted) {
   constexpr size_t kMaxShown = 64;
   return absl::StrCat("\"", absl::CHexEscape(untrusted.substr(0, kMaxShown)),

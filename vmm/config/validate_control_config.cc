@@ -21,14 +21,9 @@ std::optional<uint32_t> ParseFileMode(absl::string_view mode) {
 }
 
 absl::Status ValidateControlConfig(const ControlConfig& control) {
-  if (control.socket == "@") {
-    return WrongField("control.socket", "\"@\" alone is not a name");
-  }
-  ANNULUS_RETURN_IF_ERROR(
-      CheckPath("control.socket", control.socket, kMaxControlPath));
+  ANNULUS_RETURN_IF_ERROR(CheckSocketPath("control.socket", control.socket));
   if (control.fd != 0) {
-    ANNULUS_RETURN_IF_ERROR(
-        CheckRange("control.fd", control.fd, kMinControlFd, kMaxControlFd));
+    ANNULUS_RETURN_IF_ERROR(CheckFd("control.fd", control.fd));
     if (!control.socket.empty()) {
       return WrongField("control.fd", "is given, but socket is, too");
     }

@@ -11,10 +11,6 @@
 
 namespace annulus {
 
-inline constexpr size_t kMaxControlPath = 107;  // sun_path without its NUL.
-inline constexpr uint32_t kMinControlFd = 3;    // Behind the standard ones.
-inline constexpr uint32_t kMaxControlFd = 1 << 20;
-
 // The part of validate_config.h that is about the control socket.
 absl::Status ValidateControlConfig(const ControlConfig& control);
 

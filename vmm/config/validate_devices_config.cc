@@ -36,11 +36,6 @@ absl::Status ValidateName(const std::string& at, absl::string_view name) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSocket(const std::string& field, absl::string_view path) {
-  if (path == "@") return WrongField(field, "\"@\" alone is not a name");
-  return CheckPath(field, path, kMaxDeviceSocket);
-}
-
 absl::Status ValidateEndpoint(const std::string& at,
                               const DeviceConfig& device) {
   const int given = (device.socket.empty() ? 0 : 1) +
@@ -53,11 +48,10 @@ absl::Status ValidateEndpoint(const std::string& at,
                       "is given, but another of socket, connect and fd is, "
                       "too");
   }
-  if (device.fd != 0) {
-    return CheckRange(at + ".fd", device.fd, kMinDeviceFd, kMaxDeviceFd);
-  }
-  return device.socket.empty() ? CheckSocket(at + ".connect", device.connect)
-                               : CheckSocket(at + ".socket", device.socket);
+  if (device.fd != 0) return CheckFd(at + ".fd", device.fd);
+  return device.socket.empty()
+             ? CheckSocketPath(at + ".connect", device.connect)
+             : CheckSocketPath(at + ".socket", device.socket);
 }
 
 absl::Status NotExternal(const std::string& at) {

@@ -15,10 +15,6 @@ namespace annulus {
 // The bounds of a DevicesConfig.
 inline constexpr size_t kMaxDevices = 64;
 inline constexpr size_t kMaxDeviceName = 32;
-inline constexpr size_t kMaxDeviceSocket = 107;  // sockaddr_un's, less the NUL.
-inline constexpr uint32_t kMinDeviceFd = 3;      // Those before are standard
-                                                 // streams.
-inline constexpr uint32_t kMaxDeviceFd = 1 << 20;
 
 // Checks every range and dependency among fields. InvalidArgument with one
 // line, "FIELD: REASON", for the first field that is wrong, for instance

@@ -155,8 +155,7 @@ class CardValidator {
     }
     for (size_t i = 0; i < net_.tap_fds.size(); ++i) {
       ANNULUS_RETURN_IF_ERROR(
-          CheckRange(Field(absl::StrCat("tap_fds[", i, "]")), net_.tap_fds[i],
-                     kMinTapFd, kMaxTapFd));
+          CheckFd(Field(absl::StrCat("tap_fds[", i, "]")), net_.tap_fds[i]));
     }
     if (net_.tap_fds.size() != net_.queue_pairs) {
       return WrongField(Field("tap_fds"),

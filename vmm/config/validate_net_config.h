@@ -13,13 +13,10 @@ namespace annulus {
 
 // The bounds of a NetConfig.
 inline constexpr size_t kMaxNetPci = 16;
-inline constexpr size_t kMaxTapName = 15;      // IFNAMSIZ - 1.
-inline constexpr size_t kMaxSocketPath = 107;  // sockaddr_un's, less the NUL.
+inline constexpr size_t kMaxTapName = 15;  // IFNAMSIZ - 1.
 inline constexpr size_t kMaxSwitchName = 64;
 inline constexpr uint32_t kMinGeneratedFrame = 14;  // An Ethernet header.
-inline constexpr uint32_t kMinTapFd = 3;  // Those before are standard streams.
-inline constexpr uint32_t kMaxTapFd = 1 << 20;
-inline constexpr uint32_t kMinMtu = 68;  // virtio 1.4 §5.1.4.1
+inline constexpr uint32_t kMinMtu = 68;             // virtio 1.4 §5.1.4.1
 inline constexpr uint32_t kMaxMtu = 65535;
 inline constexpr uint32_t kMaxQueuePairs = 16;
 inline constexpr uint32_t kMinNetQueueSize = 2;

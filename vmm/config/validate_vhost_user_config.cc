@@ -61,14 +61,8 @@ absl::Status ValidateVhostUser(absl::string_view at,
   if (!vhost_user.socket.empty() && vhost_user.fd != 0) {
     return WrongField(field("fd"), "is given, but socket is, too");
   }
-  if (vhost_user.socket == "@") {
-    return WrongField(field("socket"), "\"@\" alone is not a name");
-  }
-  if (vhost_user.fd != 0) {
-    return CheckRange(field("fd"), vhost_user.fd, kMinVhostUserFd,
-                      kMaxVhostUserFd);
-  }
-  return CheckPath(field("socket"), vhost_user.socket, kMaxVhostUserPath);
+  if (vhost_user.fd != 0) return CheckFd(field("fd"), vhost_user.fd);
+  return CheckSocketPath(field("socket"), vhost_user.socket);
 }
 
 absl::Status CheckNothingOfOwner(absl::string_view at,

@@ -16,13 +16,6 @@ namespace annulus {
 //
 // Trust: every string and number is untrusted.
 
-// The bounds of a VhostUserConfig.
-inline constexpr size_t kMaxVhostUserPath = 107;  // sockaddr_un's, less the
-                                                  // NUL.
-inline constexpr uint32_t kMinVhostUserFd = 3;  // Those before are the standard
-                                                // streams.
-inline constexpr uint32_t kMaxVhostUserFd = 1 << 20;
-
 // Whether it is complete, where it is given.
 absl::Status ValidateVhostUser(absl::string_view at,
                                const VhostUserConfig& vhost_user);

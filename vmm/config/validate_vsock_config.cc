@@ -50,16 +50,9 @@ absl::Status ValidateCid(uint64_t cid) {
   }
 }
 
-// A path to which something is appended that has `suffix` bytes.
-absl::Status CheckSocketPath(absl::string_view field, absl::string_view path,
-                             size_t suffix = 0) {
-  if (path == "@") return WrongField(field, "\"@\" alone is not a name");
-  return CheckPath(field, path, kMaxVsockPath - suffix);
-}
-
-absl::Status CheckFd(absl::string_view field, uint32_t fd) {
-  if (fd == 0) return absl::OkStatus();
-  return CheckRange(field, fd, kMinVsockFd, kMaxVsockFd);
+// 0: none.
+absl::Status CheckOptionalFd(absl::string_view field, uint32_t fd) {
+  return fd == 0 ? absl::OkStatus() : CheckFd(field, fd);
 }
 
 absl::Status ValidateSockets(const VsockConfig& vsock) {
@@ -67,8 +60,8 @@ absl::Status ValidateSockets(const VsockConfig& vsock) {
       vsock.dgram ? "_dgram_4294967295" : "_4294967295";
   ANNULUS_RETURN_IF_ERROR(
       CheckSocketPath("vsock.socket", vsock.socket, longest.size()));
-  ANNULUS_RETURN_IF_ERROR(CheckFd("vsock.socket_fd", vsock.socket_fd));
-  ANNULUS_RETURN_IF_ERROR(CheckFd("vsock.host_fd", vsock.host_fd));
+  ANNULUS_RETURN_IF_ERROR(CheckOptionalFd("vsock.socket_fd", vsock.socket_fd));
+  ANNULUS_RETURN_IF_ERROR(CheckOptionalFd("vsock.host_fd", vsock.host_fd));
   if (vsock.host_fd != 0 && vsock.host_fd == vsock.socket_fd) {
     return WrongField("vsock.host_fd", absl::StrCat(vsock.host_fd,
                                                     " belongs to "
@@ -76,7 +69,7 @@ absl::Status ValidateSockets(const VsockConfig& vsock) {
   }
   ANNULUS_RETURN_IF_ERROR(
       CheckPath("vsock.switch_directory", vsock.switch_directory,
-                kMaxVsockPath - absl::string_view("/4294967294").size()));
+                kMaxSocketPath - absl::string_view("/4294967294").size()));
   const bool anybody = !vsock.socket.empty() || vsock.socket_fd != 0 ||
                        vsock.host_fd != 0 || !vsock.ports.empty() ||
                        !vsock.switch_directory.empty();
@@ -128,7 +121,7 @@ absl::Status ValidatePort(const VsockConfig& vsock, size_t index) {
                       "is SEQPACKET, but vsock.seqpacket is false");
   }
   ANNULUS_RETURN_IF_ERROR(CheckSocketPath(field("path"), port.path));
-  ANNULUS_RETURN_IF_ERROR(CheckFd(field("fd"), port.fd));
+  ANNULUS_RETURN_IF_ERROR(CheckOptionalFd(field("fd"), port.fd));
   if (port.path.empty() && port.fd == 0) {
     return WrongField(field("path"), "is not given, nor is fd");
   }

@@ -10,11 +10,7 @@
 namespace annulus {
 
 // The bounds of a VsockConfig.
-inline constexpr size_t kMaxVsockPath = 107;  // sockaddr_un's, less the NUL.
 inline constexpr size_t kMaxVsockPorts = 256;
-inline constexpr uint32_t kMinVsockFd = 3;  // Those before are the standard
-                                            // streams.
-inline constexpr uint32_t kMaxVsockFd = 1 << 20;
 inline constexpr uint64_t kMinVsockBufAlloc = 4 << 10;
 inline constexpr uint64_t kMaxVsockBufAlloc = 64 << 20;
 inline constexpr uint32_t kMaxVsockConnections = 1 << 20;
