@@ -174,16 +174,15 @@ absl::Duration RunningVm::Patience() {
 }
 
 absl::Status RunningVm::PressPowerButton() {
-  ANNULUS_RETURN_IF_ERROR(CheckLive("PressPowerButton"));
   const MutexLock lock(parts_mu_);
-  if (parts_gone_) return CheckLive("PressPowerButton");
+  ANNULUS_RETURN_IF_ERROR(CheckLive("PressPowerButton"));
   machine_->PressPowerButton();
   return absl::OkStatus();
 }
 
 absl::Status RunningVm::SetLink(uint32_t index, bool up) {
   const MutexLock lock(parts_mu_);
-  if (parts_gone_) return CheckLive("SetLink");
+  if (machine_ == nullptr) return CheckLive("SetLink");
   return machine_->virtio().SetLink(index, up);
 }
 
@@ -218,7 +217,7 @@ void RunningVm::StopByControl() {
 
 std::vector<CounterSample> RunningVm::Counters() const {
   const MutexLock lock(parts_mu_);
-  if (parts_gone_) return last_counters_;
+  if (machine_ == nullptr) return last_counters_;
   std::vector<CounterSample> samples;
   AppendVmCounters(samples);
   machine_->virtio().AppendCounters(samples);
@@ -273,8 +272,7 @@ VmExit RunningVm::Wait() {
   control_file_ = {};
   {
     const MutexLock lock(parts_mu_);
-    if (!parts_gone_ && machine_ != nullptr) AppendVmCounters(last_counters_);
-    parts_gone_ = true;
+    if (machine_ != nullptr) AppendVmCounters(last_counters_);
     vcpus.swap(vcpus_);
     machine.swap(machine_);
   }

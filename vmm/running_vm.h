@@ -33,8 +33,9 @@ namespace annulus {
 
 // The life of a VM: threads around a Machine.
 //
-// Lock order: pause_mu_, mu_, the gate's; parts_mu_ before those of devices.
-//   The relay's comes last. vCPU threads call End() with no lock held.
+// Lock order: pause_mu_, mu_, the gate's; parts_mu_ before mu_ and those
+//   of devices. The relay's comes last. vCPU threads call End() with no lock
+//   held.
 class RunningVm final : public Vmm,
                         private ControlTarget,
                         private VcpuObserver,
@@ -111,7 +112,6 @@ class RunningVm final : public Vmm,
 
   // Held while machine_ or vcpus_ are used by callers of the Vmm, or vanish.
   mutable Mutex parts_mu_;
-  bool parts_gone_ ABSL_GUARDED_BY(parts_mu_) = false;
   // What the VM itself had counted when they did.
   std::vector<CounterSample> last_counters_ ABSL_GUARDED_BY(parts_mu_);
 

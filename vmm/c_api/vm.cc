@@ -22,10 +22,8 @@ using annulus::c_api::Guard;
 using annulus::c_api::NullArgument;
 
 // The sockets that were handed over, bound and named ones with them.
-absl::Status TakeVsock(const annulus::VmConfig& config,
-                       annulus_resources& taken) {
+absl::Status TakeVsock(annulus_resources& taken) {
   if (!taken.vsock.has_value()) return absl::OkStatus();
-  taken.vsock->seqpacket = config.vsock.has_value() && config.vsock->seqpacket;
   ANNULUS_ASSIGN_OR_RETURN(
       annulus::virtio::UnixSockets sockets,
       annulus::virtio::UnixSockets::Open(*std::move(taken.vsock)));
@@ -36,7 +34,7 @@ absl::Status TakeVsock(const annulus::VmConfig& config,
 
 absl::Status Create(const annulus::VmConfig& config, annulus_resources taken,
                     annulus_vm& vm) {
-  ANNULUS_RETURN_IF_ERROR(TakeVsock(config, taken));
+  ANNULUS_RETURN_IF_ERROR(TakeVsock(taken));
   // Cards whose backend needs nothing of the outside.
   if (taken.resources.net.size() < config.net.size()) {
     taken.resources.net.resize(config.net.size());

@@ -1,7 +1,6 @@
 #include "vmm/machine/net_card.h"
 
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -72,17 +71,6 @@ BackendOr MakeBackend(const NetConfig& config, NetResources& resources) {
       break;
   }
   return absl::InvalidArgumentError("is not given");
-}
-
-// Anything else could make a worker wait.
-absl::Status CheckRegular(const UniqueFd& fd) {
-  struct stat file;
-  if (::fstat(fd.get(), &file) != 0) {
-    return absl::ErrnoToStatus(errno, "looking at the file");
-  }
-  return S_ISREG(file.st_mode)
-             ? absl::OkStatus()
-             : absl::InvalidArgumentError("is not a regular file");
 }
 
 absl::Status At(const CardName& card, absl::string_view field,
@@ -173,8 +161,6 @@ absl::StatusOr<NetCard> MakeNetCard(const NetConfig& config,
         BackendField(config), " does not have"));
   }
   if (resources.pcap.valid()) {
-    const absl::Status regular = CheckRegular(resources.pcap);
-    if (!regular.ok()) return At(name, "pcap", regular);
     auto recorder = virtio::PcapRecorder::Create(
         std::move(card.backend), std::move(resources.pcap), log);
     if (!recorder.ok()) return At(name, "pcap", recorder.status());

@@ -43,6 +43,13 @@ VirtioDevices::Named VirtioDevices::Know(std::string name,
           .device = std::move(device)};
 }
 
+VirtioDevices::Named VirtioDevices::KnowExternal(
+    std::string name, std::unique_ptr<vhost_user::FrontEndDevice> device,
+    VmEventSink& events) {
+  external_.push_back(device.get());
+  return Know(std::move(name), std::move(device), events);
+}
+
 absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeRng(
     const RngConfig& config, size_t index, VhostUserResources resources,
     const VirtioSurroundings& surroundings) {
@@ -53,8 +60,7 @@ absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeRng(
         MakeVhostUserRng(
             config, {.name = name, .field = absl::StrCat("rng[", index, "]")},
             std::move(resources), surroundings.log));
-    external_.push_back(device.get());
-    return Know(name, std::move(device), surroundings.events);
+    return KnowExternal(name, std::move(device), surroundings.events);
   }
   ANNULUS_ASSIGN_OR_RETURN(
       auto device,
@@ -78,9 +84,8 @@ absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeNet(
         auto device,
         MakeVhostUserNet(config, name, std::move(resources.vhost_user),
                          surroundings.log));
-    external_.push_back(device.get());
     cards_.push_back(nullptr);
-    return Know(name.name, std::move(device), surroundings.events);
+    return KnowExternal(name.name, std::move(device), surroundings.events);
   }
   ANNULUS_ASSIGN_OR_RETURN(
       NetCard card,
@@ -106,8 +111,7 @@ absl::StatusOr<VirtioDevices::Named> VirtioDevices::MakeVsock(
     ANNULUS_ASSIGN_OR_RETURN(
         auto device, MakeVhostUserVsock(config, std::move(resources.vhost_user),
                                         surroundings.log));
-    external_.push_back(device.get());
-    return Know(name, std::move(device), surroundings.events);
+    return KnowExternal(name, std::move(device), surroundings.events);
   }
   ANNULUS_ASSIGN_OR_RETURN(
       VsockCard card,

@@ -114,6 +114,11 @@ class VirtioDevices {
   Named Know(std::string name, std::unique_ptr<Device> device,
              VmEventSink& events, Args... args);
 
+  // Likewise, of one that another process serves.
+  Named KnowExternal(std::string name,
+                     std::unique_ptr<vhost_user::FrontEndDevice> device,
+                     VmEventSink& events);
+
   absl::StatusOr<Named> MakeRng(const RngConfig& config, size_t index,
                                 VhostUserResources resources,
                                 const VirtioSurroundings& surroundings);

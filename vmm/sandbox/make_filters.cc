@@ -23,5 +23,10 @@ int main() {
     }
     std::printf("};\n");
   }
+  std::printf("constexpr absl::Span<const sock_filter> kPrograms[] = {\n");
+  for (int role = 0; role < annulus::kSandboxRoles; ++role) {
+    std::printf("kProgram%d,\n", role);
+  }
+  std::printf("};\n");
   return 0;
 }

@@ -38,6 +38,7 @@ absl::Status PcapFile::Begin() {
   if (::fstat(file_.get(), &file) != 0) {
     return absl::ErrnoToStatus(errno, "looking at the pcap file");
   }
+  // Anything else could make a worker wait.
   if (!S_ISREG(file.st_mode)) {
     return absl::InvalidArgumentError("the pcap file is no regular file");
   }

@@ -172,10 +172,12 @@ absl::Status UnixSockets::Adopt(UniqueFd fd, uint16_t type,
 
 std::optional<std::string> UnixSockets::HostPath(uint16_t type,
                                                  uint32_t port) const {
-  if (HandOverSocket(type, port) >= 0) return std::nullopt;
   const HostPort* const host = FindHostPort(type, port);
-  if (host != nullptr) return host->path;
-  if (path_.empty()) return std::nullopt;
+  if (host != nullptr) {
+    if (host->fd.valid()) return std::nullopt;
+    return host->path;
+  }
+  if (host_.valid() || path_.empty()) return std::nullopt;
   return absl::StrCat(path_, "_", port);
 }
 
