@@ -10,23 +10,17 @@
 
 #include "base/clock.h"
 #include "base/status_macros.h"
+#include "cli/stop_signals.h"
 
 namespace annulus::cli {
 namespace {
 
 constexpr size_t kMaxPending = size_t{64} << 10;
 
-sigset_t StopSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  return set;
-}
-
 }  // namespace
 
 void ConsoleLoop::BlockSignals() {
-  sigset_t set = StopSignals();
+  sigset_t set = StopSignalSet();
   sigaddset(&set, SIGPIPE);
   sigaddset(&set, SIGTTOU);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
@@ -35,7 +29,7 @@ void ConsoleLoop::BlockSignals() {
 absl::StatusOr<std::unique_ptr<ConsoleLoop>> ConsoleLoop::Start(
     Options options) {
   ANNULUS_ASSIGN_OR_RETURN(EventFd end, EventFd::Create());
-  const sigset_t set = StopSignals();
+  const sigset_t set = StopSignalSet();
   UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid()) {
     return absl::ErrnoToStatus(errno, "creating a signalfd");

@@ -1,7 +1,6 @@
 #ifndef CLI_CONTROL_CLIENT_H_
 #define CLI_CONTROL_CLIENT_H_
 
-#include <memory>
 #include <optional>
 #include <string>
 

@@ -24,9 +24,9 @@
 #include "cli/enter_sandbox.h"
 #include "cli/exit_codes.h"
 #include "cli/file_limit.h"
-#include "cli/jail/enter_jail.h"
 #include "cli/jail/jail_config.h"
 #include "cli/log.h"
+#include "cli/stop_signals.h"
 #include "memory/bus_errors.h"
 #include "vmm/config/validate_devices_config.h"
 #include "vmm/sandbox/landlock_needs.h"
@@ -148,12 +148,9 @@ class StopSignals {
   }
 
  private:
-  StopSignals() {
-    sigemptyset(&set_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set_, signal);
-  }
+  StopSignals() = default;
 
-  sigset_t set_;
+  sigset_t set_ = StopSignalSet();
   UniqueFd fd_;
 };
 
@@ -194,21 +191,15 @@ int Serve(const DevicesConfig& config, const DeviceFlags& flags,
   absl::StatusOr<std::vector<DeviceResources>> resources =
       OpenDeviceResources(config);
   if (!resources.ok()) return fail(resources.status());
-  LandlockOptions needs = LandlockNeeds(config);
-  if (jail != nullptr) {
-    // Who waits outside removes files.
-    needs.remove_from.clear();
-    const absl::StatusOr<std::optional<int>> ended = EnterJail(*jail);
-    if (!ended.ok()) return fail(ended.status());
-    if (ended->has_value()) return **ended;
-  }
-  absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
-      EnterSandbox(flags.sandbox, std::move(needs), log);
-  if (!sandbox.ok()) return fail(sandbox.status());
+  const absl::StatusOr<LockedProcess> process =
+      EnterJailAndSandbox(jail, flags.sandbox, LandlockNeeds(config), log);
+  if (!process.ok()) return fail(process.status());
+  if (process->exit_code.has_value()) return *process->exit_code;
+  Sandbox* const sandbox = process->sandbox.get();
   absl::StatusOr<std::unique_ptr<StandaloneDevices>> devices =
-      CreateDevices(config, *std::move(resources), sandbox->get(), log);
+      CreateDevices(config, *std::move(resources), sandbox, log);
   if (!devices.ok()) return fail(devices.status());
-  const absl::Status locked = EnterMainThread(sandbox->get());
+  const absl::Status locked = EnterMainThread(sandbox);
   if (!locked.ok()) return fail(locked);
   const auto end = (*devices)->Wait(signals->fd());
   if (end == StandaloneDevices::End::kStopRequested) signals->Take();

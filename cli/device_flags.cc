@@ -114,12 +114,7 @@ void AddKindFlags(absl::string_view kind, DeviceFlags& values, FlagSet& flags) {
 
 // Those that all commands of devices have.
 void AddProcessFlags(DeviceFlags& values, FlagSet& flags) {
-  flags.AddValue("sandbox", kSandboxValueName, kSandboxHelp,
-                 [&values](absl::string_view value) {
-                   ANNULUS_ASSIGN_OR_RETURN(values.sandbox,
-                                            ParseSandbox(value));
-                   return absl::OkStatus();
-                 });
+  AddSandboxFlag(values.sandbox, flags);
   flags.AddSwitch("quiet", 'q', "Log errors only.",
                   [&values](bool on) { values.quiet = on; });
   flags.AddSwitch("verbose", 'v',

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "cli/jail/enter_jail.h"
 #include "cli/sandbox_violation.h"
 
 namespace annulus::cli {
@@ -46,8 +47,6 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Lock(const SandboxFlag& flag,
   return sandbox;
 }
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Sandbox>> EnterSandbox(const SandboxFlag& flag,
                                                       LandlockOptions landlock,
                                                       LogSink& log) {
@@ -56,6 +55,24 @@ absl::StatusOr<std::unique_ptr<Sandbox>> EnterSandbox(const SandboxFlag& flag,
       Lock(flag, std::move(landlock), log);
   if (!sandbox.ok()) return Explain(sandbox.status());
   return sandbox;
+}
+
+}  // namespace
+
+absl::StatusOr<LockedProcess> EnterJailAndSandbox(const JailOptions* jail,
+                                                  const SandboxFlag& flag,
+                                                  LandlockOptions landlock,
+                                                  LogSink& log) {
+  LockedProcess locked;
+  if (jail != nullptr) {
+    // Who waits outside removes files.
+    landlock.remove_from.clear();
+    ANNULUS_ASSIGN_OR_RETURN(locked.exit_code, EnterJail(*jail));
+    if (locked.exit_code.has_value()) return locked;
+  }
+  ANNULUS_ASSIGN_OR_RETURN(locked.sandbox,
+                           EnterSandbox(flag, std::move(landlock), log));
+  return locked;
 }
 
 absl::Status EnterMainThread(Sandbox* sandbox) {

@@ -2,6 +2,8 @@
 #define CLI_FLAG_VALUES_H_
 
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +25,18 @@ absl::StatusOr<uint64_t> ParseNumber(absl::string_view text);
 // Bytes from "536870912", "524288K", "512M", "2G", "1T", also "512MiB": powers
 // of 1024, upper or lower case.
 absl::StatusOr<uint64_t> ParseSize(absl::string_view text);
+
+// Makes a setter for FlagSet::AddValue() out of one of the parsers here.
+template <typename Value>
+auto Parsed(std::optional<Value>& target,
+            absl::StatusOr<Value> (*parse)(absl::string_view)) {
+  return [&target, parse](absl::string_view text) {
+    absl::StatusOr<Value> parsed = parse(text);
+    if (!parsed.ok()) return parsed.status();
+    target = *std::move(parsed);
+    return absl::OkStatus();
+  };
+}
 
 // "on" or "off".
 absl::Status ParseSwitch(absl::string_view text, bool& on);

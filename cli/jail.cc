@@ -121,14 +121,6 @@ absl::Status SetUser(absl::string_view text, JailOptions& options) {
   return absl::OkStatus();
 }
 
-template <typename Parse, typename Value>
-auto Setter(Parse parse, std::optional<Value>& value) {
-  return [parse, &value](absl::string_view text) -> absl::Status {
-    ANNULUS_ASSIGN_OR_RETURN(value, parse(text));
-    return absl::OkStatus();
-  };
-}
-
 void AddJailFlags(JailOptions& options, FlagSet& flags) {
   flags.AddValue(
       "user", "USER[:GROUP]",
@@ -154,17 +146,17 @@ void AddJailFlags(JailOptions& options, FlagSet& flags) {
                  });
   flags.AddValue("memory-max", "SIZE",
                  "What the group may use; the guest's memory and some 32M.",
-                 Setter(&ParseSize, options.memory_max));
+                 Parsed(options.memory_max, &ParseSize));
   flags.AddValue("cpu-max", "PERCENT", "Of a CPU's time; 200 is two CPUs.",
-                 Setter(&ParseCount, options.cpu_percent));
+                 Parsed(options.cpu_percent, &ParseCount));
   flags.AddValue("pids-max", "N", "Threads at the same time.",
-                 Setter(&ParseCount, options.pids_max));
+                 Parsed(options.pids_max, &ParseCount));
   flags.AddValue("nofile", "N",
                  "Descriptors. Default: the hard limit that there was.",
-                 Setter(&ParseNumber, options.open_files));
+                 Parsed(options.open_files, &ParseNumber));
   flags.AddValue("fsize", "SIZE",
                  "Of files that it writes: console and pcap. Default: any.",
-                 Setter(&ParseSize, options.file_size));
+                 Parsed(options.file_size, &ParseSize));
 }
 
 }  // namespace

@@ -22,7 +22,6 @@
 #include "cli/enter_sandbox.h"
 #include "cli/exit_codes.h"
 #include "cli/file_limit.h"
-#include "cli/jail/enter_jail.h"
 #include "cli/jail/jail_config.h"
 #include "cli/log.h"
 #include "cli/raw_terminal.h"
@@ -216,22 +215,15 @@ int RunVm(const VmConfig& config, const RunFlags& flags,
     if (!piped.ok()) return Fail(piped, config);
   }
   resources->log = &log;
-  LandlockOptions needs = LandlockNeeds(config);
-  if (jail != nullptr) {
-    // Who waits outside removes files.
-    needs.remove_from.clear();
-    const absl::StatusOr<std::optional<int>> ended = EnterJail(*jail);
-    if (!ended.ok()) return Fail(ended.status(), config);
-    if (ended->has_value()) return **ended;
-  }
-  absl::StatusOr<std::unique_ptr<Sandbox>> sandbox =
-      EnterSandbox(flags.sandbox, std::move(needs), log);
-  if (!sandbox.ok()) return Fail(sandbox.status(), config);
+  const absl::StatusOr<LockedProcess> process =
+      EnterJailAndSandbox(jail, flags.sandbox, LandlockNeeds(config), log);
+  if (!process.ok()) return Fail(process.status(), config);
+  if (process->exit_code.has_value()) return *process->exit_code;
+  Sandbox* const sandbox = process->sandbox.get();
   absl::StatusOr<std::unique_ptr<Vmm>> vm =
-      CreateVm(config, *std::move(resources), sandbox->get());
+      CreateVm(config, *std::move(resources), sandbox);
   if (!vm.ok()) return Fail(vm.status(), config);
-  return Session(**vm, config, flags, sandbox->get(), std::move(to_guest))
-      .Run();
+  return Session(**vm, config, flags, sandbox, std::move(to_guest)).Run();
 }
 
 int Run(Arguments arguments, const JailOptions* jail) {

@@ -24,18 +24,6 @@ Setter Text(std::optional<std::string>& target) {
   };
 }
 
-// A setter out of one of the parsers of flag_values.h.
-template <typename Value>
-Setter Parsed(std::optional<Value>& target,
-              absl::StatusOr<Value> (*parse)(absl::string_view)) {
-  return [&target, parse](absl::string_view value) {
-    absl::StatusOr<Value> parsed = parse(value);
-    if (!parsed.ok()) return parsed.status();
-    target = *std::move(parsed);
-    return absl::OkStatus();
-  };
-}
-
 void AddMachineFlags(RunFlags& values, FlagSet& flags) {
   flags.AddValue("cpus", "N", "Virtual processors, 1 to 32. Default: 1.",
                  Parsed(values.cpus, &ParseCount));
@@ -107,12 +95,7 @@ void AddRunFlags(RunFlags& values, FlagSet& flags) {
   flags.AddValue("name", "NAME",
                  "Names threads, guest RAM and log lines. Default: annulus.",
                  Text(values.name));
-  flags.AddValue("sandbox", kSandboxValueName, kSandboxHelp,
-                 [&values](absl::string_view value) {
-                   ANNULUS_ASSIGN_OR_RETURN(values.sandbox,
-                                            ParseSandbox(value));
-                   return absl::OkStatus();
-                 });
+  AddSandboxFlag(values.sandbox, flags);
   flags.AddSwitch("timings", 0, "At the end, print how long the start took.",
                   [&values](bool on) { values.timings = on; });
   flags.AddSwitch("quiet", 'q',

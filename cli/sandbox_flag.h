@@ -5,13 +5,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/flag_set.h"
 #include "vmm/sandbox/sandbox_mode.h"
 
 namespace annulus::cli {
-
-// Of --sandbox, which `annulus run` and `annulus device` share.
-inline constexpr char kSandboxValueName[] = "MODE";
-extern const char kSandboxHelp[];
 
 // What holds where --sandbox is not given. The runtimes of sanitizers make
 // system calls of their own at any time, so builds with them go without.
@@ -27,6 +24,9 @@ struct SandboxFlag {
 // "off", "on", "log" or "log:FILE"; and "trace", as "log", which is for those
 // who keep the lists.
 absl::StatusOr<SandboxFlag> ParseSandbox(absl::string_view value);
+
+// --sandbox, of all commands that serve guests.
+void AddSandboxFlag(SandboxFlag& target, FlagSet& flags);
 
 }  // namespace annulus::cli
 

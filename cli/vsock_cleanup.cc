@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/stop_signals.h"
+
 namespace annulus::cli {
 namespace {
-
-constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
 
 // For the handler, which may not allocate. Written while it cannot run.
 std::array<char, 4096> path_to_remove;
@@ -32,9 +32,7 @@ void Handle(int signal, void (*handler)(int)) {
 }  // namespace
 
 SignalsHeld::SignalsHeld() {
-  sigset_t held;
-  ::sigemptyset(&held);
-  for (const int signal : kSignals) ::sigaddset(&held, signal);
+  const sigset_t held = StopSignalSet();
   ::pthread_sigmask(SIG_BLOCK, &held, &before_);
 }
 
@@ -46,11 +44,11 @@ RemoveOnSignal::RemoveOnSignal(const std::string& path) {
   const size_t bytes = std::min(path.size(), path_to_remove.size() - 1);
   std::copy_n(path.begin(), bytes, path_to_remove.begin());
   path_to_remove[bytes] = '\0';
-  for (const int signal : kSignals) Handle(signal, &RemoveAndDie);
+  for (const int signal : kStopSignals) Handle(signal, &RemoveAndDie);
 }
 
 RemoveOnSignal::~RemoveOnSignal() {
-  for (const int signal : kSignals) Handle(signal, SIG_DFL);
+  for (const int signal : kStopSignals) Handle(signal, SIG_DFL);
 }
 
 }  // namespace annulus::cli

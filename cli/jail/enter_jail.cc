@@ -20,8 +20,10 @@
 #include "cli/jail/jail_cgroup.h"
 #include "cli/jail/jail_limits.h"
 #include "cli/jail/jail_root.h"
+#include "cli/jail/jail_step.h"
 #include "cli/jail/jail_user.h"
 #include "cli/passed_signal.h"
+#include "cli/stop_signals.h"
 
 namespace annulus::cli {
 namespace {
@@ -34,16 +36,16 @@ constexpr int kNamespaces =
 constexpr absl::string_view kGo = "go";
 constexpr absl::string_view kWantsUser = "user";
 
-absl::Status Check(long result, absl::string_view step) {
-  if (result >= 0) return absl::OkStatus();
-  const int error = errno;
-  return absl::ErrnoToStatus(
-      error, absl::StrCat("jail: ", step,
-                          error == EPERM || error == ENOSPC
-                              ? " (may be forbidden to users that are not "
-                                "root: sysctl user.max_user_namespaces, "
-                                "kernel.unprivileged_userns_clone)"
-                              : ""));
+// Of what not every user may.
+absl::Status CheckUserStep(long result, const std::string& step) {
+  const bool forbidden = result < 0 && (errno == EPERM || errno == ENOSPC);
+  return CheckStep(
+      result,
+      absl::StrCat(step, forbidden
+                             ? " (may be forbidden to users that are not root: "
+                               "sysctl user.max_user_namespaces, "
+                               "kernel.unprivileged_userns_clone)"
+                             : ""));
 }
 
 bool Say(const UniqueFd& to, absl::string_view text) {
@@ -63,18 +65,11 @@ std::optional<std::string> Hear(const UniqueFd& from) {
   return text;
 }
 
-sigset_t PassedSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  return set;
-}
-
 // The signals of both processes, before and after the fork.
 class JailSignals {
  public:
   JailSignals() {
-    sigset_t all = PassedSignals();
+    sigset_t all = StopSignalSet();
     sigaddset(&all, SIGCHLD);
     ::sigprocmask(SIG_BLOCK, &all, &before_);
     // Whoever started this may ignore it, and nobody would hear of the child.
@@ -85,7 +80,7 @@ class JailSignals {
   // process of a namespace ignores those that it neither blocks nor handles.
   void OfChild() const {
     sigset_t set = before_;
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+    AddStopSignals(set);
     ::sigprocmask(SIG_SETMASK, &set, nullptr);
   }
 
@@ -97,7 +92,7 @@ absl::Status JailChild(const JailOptions& options, const JailUser& user,
                        const UniqueFd& parent) {
   if (Hear(parent) != kGo) return absl::AbortedError("its parent is gone");
   // Behind the move into the group, which is the root of the namespace.
-  ANNULUS_RETURN_IF_ERROR(Check(
+  ANNULUS_RETURN_IF_ERROR(CheckUserStep(
       ::unshare(kNamespaces | (user.mapped_by_parent ? CLONE_NEWUSER : 0) |
                 (options.network ? 0 : CLONE_NEWNET)),
       "making namespaces (unshare)"));
@@ -111,7 +106,7 @@ absl::Status JailChild(const JailOptions& options, const JailUser& user,
   ANNULUS_RETURN_IF_ERROR(SetLimits(options));
   ANNULUS_RETURN_IF_ERROR(DropCapabilities());
   // Not before: a change of the user takes it back.
-  return Check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+  return CheckStep(::prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
 }
 
 // Up to the child's last message.
@@ -137,7 +132,7 @@ int ExitCodeOfChild(int status) {
 
 // Until the child has ended; its exit code.
 int AwaitChild(pid_t child) {
-  sigset_t set = PassedSignals();
+  sigset_t set = StopSignalSet();
   sigaddset(&set, SIGCHLD);
   int first = 0;
   while (true) {
@@ -171,21 +166,21 @@ absl::StatusOr<std::optional<int>> EnterJail(const JailOptions& options) {
   ANNULUS_ASSIGN_OR_RETURN(const JailUser user, ChooseJailUser(options));
   int ends[2];
   ANNULUS_RETURN_IF_ERROR(
-      Check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends),
-            "making a pair of sockets"));
+      CheckStep(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends),
+                "making a pair of sockets"));
   UniqueFd ours(ends[0]);
   UniqueFd theirs(ends[1]);
   // Before there is a user namespace, which would have no say over it.
   ANNULUS_ASSIGN_OR_RETURN(JailCgroup cgroup, JailCgroup::Create(options));
   const JailSignals signals;
-  ANNULUS_RETURN_IF_ERROR(Check(
+  ANNULUS_RETURN_IF_ERROR(CheckUserStep(
       ::unshare(CLONE_NEWPID | (user.mapped_by_parent ? 0 : CLONE_NEWUSER)),
       "making a namespace of processes (unshare)"));
   if (!user.mapped_by_parent) {
     ANNULUS_RETURN_IF_ERROR(MapUser(::getpid(), user));
   }
   const pid_t child = ::fork();
-  ANNULUS_RETURN_IF_ERROR(Check(child, "starting its process (fork)"));
+  ANNULUS_RETURN_IF_ERROR(CheckStep(child, "starting its process (fork)"));
   if (child == 0) {
     cgroup.Release();
     ours.reset();

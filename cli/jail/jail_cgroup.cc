@@ -1,6 +1,5 @@
 #include "cli/jail/jail_cgroup.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
-#include "base/unique_fd.h"
+#include "cli/jail/jail_step.h"
 
 namespace annulus::cli {
 namespace {
@@ -46,16 +45,6 @@ std::string OwnGroup() {
     if (absl::ConsumePrefix(&group, "0::")) return std::string(group);
   }
   return "/";
-}
-
-absl::Status WriteFile(const std::string& path, const std::string& value) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.valid() && ::write(fd.get(), value.data(), value.size()) ==
-                        static_cast<ssize_t>(value.size())) {
-    return absl::OkStatus();
-  }
-  return absl::ErrnoToStatus(errno,
-                             absl::StrCat("writing ", value, " to ", path));
 }
 
 }  // namespace
@@ -117,8 +106,8 @@ absl::Status JailCgroup::SetLimit(absl::string_view controller,
     // The parent has not handed the controller down. It may be ours to do.
     const std::string parent = path_.substr(0, path_.rfind('/'));
     const absl::Status enabled =
-        WriteFile(absl::StrCat(parent, "/cgroup.subtree_control"),
-                  absl::StrCat("+", controller));
+        WriteKernelFile(absl::StrCat(parent, "/cgroup.subtree_control"),
+                        absl::StrCat("+", controller));
     if (!enabled.ok()) {
       return absl::Status(
           enabled.code(),
@@ -128,7 +117,7 @@ absl::Status JailCgroup::SetLimit(absl::string_view controller,
                        "is none in the root: --cgroup /NAME)"));
     }
   }
-  absl::Status written = WriteFile(path, value);
+  absl::Status written = WriteKernelFile(path, value);
   if (written.ok()) return written;
   return absl::Status(
       written.code(),
@@ -137,7 +126,8 @@ absl::Status JailCgroup::SetLimit(absl::string_view controller,
 
 absl::Status JailCgroup::Add(pid_t pid) const {
   if (path_.empty()) return absl::OkStatus();
-  return WriteFile(absl::StrCat(path_, "/cgroup.procs"), absl::StrCat(pid));
+  return WriteKernelFile(absl::StrCat(path_, "/cgroup.procs"),
+                         absl::StrCat(pid));
 }
 
 JailCgroup::JailCgroup(JailCgroup&& other) noexcept

@@ -9,11 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "cli/jail/jail_user.h"
 
 namespace annulus::cli {
 namespace {
-
-constexpr uid_t kNobody = 65534;  // As what the kernel shows others.
 
 absl::Status Refused(absl::string_view field, absl::string_view reason) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", reason));

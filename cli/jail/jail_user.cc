@@ -1,42 +1,30 @@
 #include "cli/jail/jail_user.h"
 
-#include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
-#include "base/unique_fd.h"
+#include "cli/jail/jail_step.h"
+#include "vmm/sandbox/privileges.h"
 
 namespace annulus::cli {
 namespace {
 
-constexpr uid_t kNobody = 65534;  // Of nearly all systems, and of the kernel.
 constexpr uint32_t kAllUsers = 0xffffffff;
-
-absl::Status Check(long result, absl::string_view step) {
-  return result >= 0 ? absl::OkStatus()
-                     : absl::ErrnoToStatus(errno, absl::StrCat("jail: ", step));
-}
 
 absl::Status WriteProc(pid_t pid, absl::string_view file,
                        const std::string& text) {
-  const std::string path = absl::StrCat("/proc/", pid, "/", file);
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd.valid() && ::write(fd.get(), text.data(), text.size()) ==
-                        static_cast<ssize_t>(text.size())) {
-    return absl::OkStatus();
-  }
-  return absl::ErrnoToStatus(
-      errno, absl::StrCat("jail: writing \"", text, "\" to ", path));
+  absl::Status written =
+      WriteKernelFile(absl::StrCat("/proc/", pid, "/", file), text);
+  if (written.ok()) return written;
+  return absl::Status(written.code(),
+                      absl::StrCat("jail: ", written.message()));
 }
 
 }  // namespace
@@ -75,28 +63,23 @@ absl::Status BecomeUser(const JailUser& user) {
   if (!user.mapped_by_parent) return absl::OkStatus();
   // Who is root no more would have no capabilities, either.
   ANNULUS_RETURN_IF_ERROR(
-      Check(::prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP),
-            "keeping capabilities (PR_SET_SECUREBITS)"));
+      CheckStep(::prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP),
+                "keeping capabilities (PR_SET_SECUREBITS)"));
   ANNULUS_RETURN_IF_ERROR(
-      Check(::setgroups(0, nullptr), "leaving all groups (setgroups)"));
+      CheckStep(::setgroups(0, nullptr), "leaving all groups (setgroups)"));
   ANNULUS_RETURN_IF_ERROR(
-      Check(::setresgid(user.group, user.group, user.group),
-            absl::StrCat("changing to group ", user.group)));
-  return Check(::setresuid(user.user, user.user, user.user),
-               absl::StrCat("changing to user ", user.user));
+      CheckStep(::setresgid(user.group, user.group, user.group),
+                absl::StrCat("changing to group ", user.group)));
+  return CheckStep(::setresuid(user.user, user.user, user.user),
+                   absl::StrCat("changing to user ", user.user));
 }
 
 absl::Status DropCapabilities() {
-  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0;
-       ++capability) {
-    ANNULUS_RETURN_IF_ERROR(Check(::prctl(PR_CAPBSET_DROP, capability),
-                                  "dropping capabilities for ever"));
-  }
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  ANNULUS_RETURN_IF_ERROR(Check(::syscall(SYS_capset, &header, none),
-                                "dropping capabilities (capset)"));
-  return Check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+  absl::Status dropped = EmptyBoundingSet();
+  dropped.Update(DropPrivileges());
+  if (dropped.ok()) return dropped;
+  return absl::Status(dropped.code(),
+                      absl::StrCat("jail: ", dropped.message()));
 }
 
 }  // namespace annulus::cli

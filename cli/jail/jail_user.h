@@ -9,6 +9,10 @@
 
 namespace annulus::cli {
 
+// Of nearly all systems; and whom the kernel shows in place of a user that a
+// namespace does not know.
+inline constexpr uid_t kNobody = 65534;
+
 // Whose process it is. Its user namespace knows users under the numbers that
 // they have outside: all of them, or without root's power to say so this one;
 // and this group alone.

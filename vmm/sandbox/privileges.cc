@@ -8,25 +8,19 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 
 namespace annulus {
-namespace {
 
-// Those that the kernel has and these headers may not know, too. Nobody without
-// CAP_SETPCAP can, nor needs to: under no_new_privs the set gives nothing.
 absl::Status EmptyBoundingSet() {
+  // Those that the kernel has and these headers may not know, too.
   for (unsigned long capability = 0;
        ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
-    if (errno == EPERM) return absl::OkStatus();
     return absl::ErrnoToStatus(
         errno, absl::StrCat("dropping capability ", capability));
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::Status DropPrivileges() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -35,7 +29,8 @@ absl::Status DropPrivileges() {
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
     return absl::ErrnoToStatus(errno, "clearing ambient capabilities");
   }
-  ANNULUS_RETURN_IF_ERROR(EmptyBoundingSet());
+  absl::Status emptied = EmptyBoundingSet();
+  if (!emptied.ok() && !absl::IsPermissionDenied(emptied)) return emptied;
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
                                      .pid = 0};
   const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};

@@ -17,6 +17,10 @@ namespace annulus {
 // Threads: the calling one alone, so before others are started.
 absl::Status DropPrivileges();
 
+// The part of it for which CAP_SETPCAP is needed: PermissionDenied without.
+// Under no_new_privs the set gives nothing anyway.
+absl::Status EmptyBoundingSet();
+
 }  // namespace annulus
 
 #endif  // VMM_SANDBOX_PRIVILEGES_H_
