@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -25,7 +23,7 @@
 #include "base/unique_fd.h"
 #include "cli/subprocess.h"
 #include "cli/tiny_guest.h"
-#include "devices/virtio/vsock/backend/hand_over.h"
+#include "devices/virtio/vsock/backend/hand_over_testing.h"
 #include "devices/virtio/vsock/backend/socket_testing.h"
 #include "gtest/gtest.h"
 
@@ -283,32 +281,6 @@ TEST_F(JailTest, DevicesLiveThereToo) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-// Takes the guest's next call from a hand-over socket, and sends back what it
-// says to the end.
-void EchoOneCall(const UniqueFd& hand_over) {
-  virtio::HandOverMessage message;
-  iovec part = {&message, sizeof(message)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof(control);
-  ASSERT_EQ(::recvmsg(hand_over.get(), &header, MSG_CMSG_CLOEXEC),
-            static_cast<ssize_t>(sizeof(message)));
-  EXPECT_EQ(message.port, 1234u);
-  const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-  ASSERT_NE(rights, nullptr);
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-  const UniqueFd guest(fd);
-  while (true) {
-    const std::string text = virtio::ReceiveText(guest.get());
-    if (text.empty()) return;
-    virtio::SendText(guest.get(), text);
-  }
-}
-
 // With the sandbox around it, too: both ways, and no name of anything.
 TEST_F(JailTest, SocketsComeAsDescriptors) {
   int ends[2];
@@ -332,7 +304,9 @@ TEST_F(JailTest, SocketsComeAsDescriptors) {
   Process vm(command, Process::Streams::kPipes, options);
   theirs.reset();
   listener.reset();
-  for (int call = 0; call < 3; ++call) EchoOneCall(hand_over);
+  const auto calls = virtio::EchoHandedOver(hand_over, 3);
+  ASSERT_EQ(calls.size(), 3u);
+  for (const auto& call : calls) EXPECT_EQ(call.port, 1234u);
   ASSERT_TRUE(vm.Await("listening"));
   const UniqueFd caller = virtio::ConnectTo(name, SOCK_STREAM);
   virtio::SendText(caller.get(), "hello");

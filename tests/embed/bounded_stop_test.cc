@@ -122,18 +122,13 @@ TEST_P(DeafBackEndTest, IsNotWaitedFor) {
   MuteBackEnd back_end([wanted = GetParam()](const Message& message) {
     return message.request == static_cast<uint32_t>(wanted);
   });
-  VmConfig config = NetConfigOf(TransportKind::kPci,
-                                NetConfig::Backend::kVhostUser, kForever);
-  config.net[0].vhost_user.fd = 100;  // Resources has it.
-  Resources resources = OpenMicroguest(kMicroguest);
-  resources.net.resize(1);
-  resources.net[0].vhost_user.connection = back_end.TakeConnection();
-  const auto vmm = Create(config, std::move(resources));
-  ASSERT_NE(vmm, nullptr);
-  ASSERT_TRUE(vmm->Start().ok());
+  const auto created = back_end.CreateVm();
+  ASSERT_TRUE(created.ok()) << created.status();
+  Vmm& vmm = **created;
+  ASSERT_TRUE(vmm.Start().ok());
   // A vCPU waits for the answer now, if that request is one of a start.
   if (GetParam() != Request::kGetVringBase) back_end.AwaitMute();
-  ExpectStops(*vmm);
+  ExpectStops(vmm);
 }
 
 // The last one is asked when the VM ends.
@@ -160,17 +155,12 @@ TEST(BoundedStopTest, BackEndThatMakesNotificationsBlock) {
     }
     return false;
   });
-  VmConfig config = NetConfigOf(TransportKind::kPci,
-                                NetConfig::Backend::kVhostUser, kForever);
-  config.net[0].vhost_user.fd = 100;
-  Resources resources = OpenMicroguest(kMicroguest);
-  resources.net.resize(1);
-  resources.net[0].vhost_user.connection = back_end.TakeConnection();
-  const auto vmm = Create(config, std::move(resources));
-  ASSERT_NE(vmm, nullptr);
-  ASSERT_TRUE(vmm->Start().ok());
+  const auto created = back_end.CreateVm();
+  ASSERT_TRUE(created.ok()) << created.status();
+  Vmm& vmm = **created;
+  ASSERT_TRUE(vmm.Start().ok());
   while (!filled) std::this_thread::yield();
-  ExpectStops(*vmm);
+  ExpectStops(vmm);
 }
 
 TEST(BoundedStopTest, VsockCallerThatReadsNothing) {

@@ -2,15 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "devices/virtio/vsock/backend/hand_over.h"
 #include "tests/kvm/guest_vm.h"
 
 namespace annulus {
@@ -55,43 +51,6 @@ VmConfig VsockConfigOf(TransportKind transport, const UniqueFd& listener) {
   absl::StrAppend(&config.boot.cmdline, DeviceOptions(transport, 0),
                   " ring=packed type=stream calls=0");
   return config;
-}
-
-namespace {
-
-// Invalid at the end.
-UniqueFd TakeHandedOver(const UniqueFd& socket) {
-  virtio::HandOverMessage message;
-  iovec part = {&message, sizeof(message)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof(control);
-  const ssize_t bytes = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC);
-  const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-  if (bytes != sizeof(message) || rights == nullptr) return UniqueFd();
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-  return UniqueFd(fd);
-}
-
-}  // namespace
-
-void EchoHandedOver(const UniqueFd& socket) {
-  while (true) {
-    const UniqueFd caller = TakeHandedOver(socket);
-    if (!caller.valid()) return;
-    char buffer[4096];
-    ssize_t count;
-    while ((count = ::recv(caller.get(), buffer, sizeof(buffer), 0)) > 0) {
-      if (::send(caller.get(), buffer, static_cast<size_t>(count),
-                 MSG_NOSIGNAL) != count) {
-        break;
-      }
-    }
-  }
 }
 
 UniqueFd ListenSomewhere() {

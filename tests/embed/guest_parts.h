@@ -27,10 +27,6 @@ VmConfig NetConfigOf(TransportKind transport, NetConfig::Backend backend,
 // port 5678. `listener` is a descriptor of the process.
 VmConfig VsockConfigOf(TransportKind transport, const UniqueFd& listener);
 
-// Takes what the guest connects to from a hand-over socket, one after the
-// other, and sends back what comes, until the VM is gone.
-void EchoHandedOver(const UniqueFd& socket);
-
 // Listens at an abstract name that the kernel has chosen.
 UniqueFd ListenSomewhere();
 // A caller of it.

@@ -1,11 +1,8 @@
 // What befalls one VM of a process does not befall the other: that one goes on
 // with its traffic, to a good end.
 
-#include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -87,13 +84,7 @@ TEST_F(IsolationTest, DeadBackEnd) {
     return message.request ==
            static_cast<uint32_t>(vhost_user::Request::kSetVringEnable);
   });
-  VmConfig config = NetConfigOf(TransportKind::kPci,
-                                NetConfig::Backend::kVhostUser, 1'000'000);
-  config.net[0].vhost_user.fd = 100;  // Resources has it.
-  Resources resources = OpenMicroguest(kMicroguest);
-  resources.net.resize(1);
-  resources.net[0].vhost_user.connection = back_end->TakeConnection();
-  auto vmm = Vmm::Create(config, std::move(resources));
+  const auto vmm = back_end->CreateVm();
   ASSERT_TRUE(vmm.ok()) << vmm.status();
   ASSERT_TRUE((*vmm)->Start().ok());
   back_end->AwaitMute();
@@ -112,7 +103,7 @@ TEST_F(IsolationTest, ReaderOfTheConsoleThatDies) {
   char byte;
   ASSERT_EQ(::read(read_end.get(), &byte, 1), 1);
   read_end.reset();  // SIGPIPE is what would kill the process.
-  EXPECT_EQ((*vmm)->state() == VmState::kStopped, false);
+  EXPECT_NE((*vmm)->state(), VmState::kStopped);
   (*vmm)->Stop();
   EXPECT_EQ((*vmm)->Wait().reason, ExitReason::kStopRequested);
 }

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -12,9 +13,13 @@
 #include "devices/virtio/net/net_device.h"
 #include "devices/virtio/net/net_feature_names.h"
 #include "devices/virtio/net/net_options.h"
+#include "tests/embed/guest_parts.h"
+#include "tests/kvm/guest_vm.h"
 
 namespace annulus {
 namespace {
+
+constexpr uint64_t kForever = 1'000'000'000;  // Rounds.
 
 std::pair<UniqueFd, UniqueFd> SocketPair() {
   int ends[2];
@@ -60,6 +65,16 @@ MuteBackEnd::~MuteBackEnd() {
   stop_.Signal();
   forward_.join();
   answer_.join();
+}
+
+absl::StatusOr<std::unique_ptr<Vmm>> MuteBackEnd::CreateVm() {
+  VmConfig config = NetConfigOf(TransportKind::kPci,
+                                NetConfig::Backend::kVhostUser, kForever);
+  config.net[0].vhost_user.fd = 100;  // Resources has it.
+  Resources resources = OpenMicroguest(kMicroguest);
+  resources.net.resize(1);
+  resources.net[0].vhost_user.connection = std::move(connection_);
+  return Vmm::Create(config, std::move(resources));
 }
 
 void MuteBackEnd::AwaitMute() {

@@ -6,12 +6,14 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "base/event_fd.h"
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "devices/vhost_user/back_end/back_end_server.h"
 #include "devices/vhost_user/wire/message.h"
 #include "devices/vhost_user/wire/message_socket.h"
+#include "vmm/vmm.h"
 
 namespace annulus {
 
@@ -26,8 +28,9 @@ class MuteBackEnd {
   explicit MuteBackEnd(std::function<bool(const vhost_user::Message&)> hears);
   ~MuteBackEnd();
 
-  // The front-end's end of the connection, once.
-  UniqueFd TakeConnection() { return std::move(connection_); }
+  // A VM whose card this is, once; its guest awaits its frames back for as long
+  // as they come.
+  absl::StatusOr<std::unique_ptr<Vmm>> CreateVm();
 
   // Until it is mute.
   void AwaitMute();

@@ -139,10 +139,11 @@ TEST_P(SystemCallsTest, NothingIsOpenedAfterStart) {
   PrintCounts(trace);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, SystemCallsTest,
-    Combine(Values("rng", "hostile", "loopback", "vsock", "spin"),
-            Values(TransportKind::kMmio, TransportKind::kPci)));
+INSTANTIATE_TEST_SUITE_P(All, SystemCallsTest,
+                         Combine(Values("rng", "hostile", "loopback", "vsock",
+                                        "vsock_hostile", "spin"),
+                                 Values(TransportKind::kMmio,
+                                        TransportKind::kPci)));
 
 TEST(SystemCallsTapTest, NothingIsOpenedAfterStart) {
   SKIP_WITHOUT_KVM();

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/net/backend/net_namespace_testing.h"
+#include "devices/virtio/vsock/backend/hand_over_testing.h"
 #include "tests/embed/guest_parts.h"
 #include "tests/embed/markers.h"
 #include "tests/kvm/guest_vm.h"
@@ -84,8 +85,9 @@ std::optional<Case> MakeCase(const std::string& guest,
         ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
     made.given_away.reset(ends[0]);
     made.config.vsock->host_fd = static_cast<uint32_t>(ends[0]);
-    made.host = std::thread(
-        [fd = std::make_shared<UniqueFd>(ends[1])] { EchoHandedOver(*fd); });
+    made.host = std::thread([fd = std::make_shared<UniqueFd>(ends[1])] {
+      virtio::EchoHandedOver(*fd);
+    });
     if (guest == "vsock") {
       auto caller = std::make_shared<UniqueFd>(Call(listener));
       made.meanwhile = [caller](Vmm&) {

@@ -2,13 +2,13 @@
 // talks with programs of the host, also after it has broken every rule.
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -21,6 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/vsock/backend/hand_over.h"
+#include "devices/virtio/vsock/backend/hand_over_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/kvm/guest_vm.h"
@@ -236,60 +237,6 @@ INSTANTIATE_TEST_SUITE_P(All, VsockTest,
                                  Values(kStream, kSeqpacket, kMerged,
                                         kMergedSeqpacket, kDatagrams, kAll)));
 
-// Takes the guest's connections from a hand-over socket, and sends back what
-// they say; its end ends with the VM.
-class HandOverEcho {
- public:
-  explicit HandOverEcho(UniqueFd socket) : socket_(std::move(socket)) {
-    thread_ = std::thread([this] { Run(); });
-  }
-  ~HandOverEcho() {
-    if (thread_.joinable()) Finish();
-  }
-
-  // REQUIRES: the VM is gone.
-  void Finish() { thread_.join(); }
-
-  // After Finish().
-  const std::vector<virtio::HandOverMessage>& taken() const { return taken_; }
-
- private:
-  // Invalid at the end.
-  UniqueFd Take() {
-    virtio::HandOverMessage message;
-    iovec part = {&message, sizeof(message)};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr header = {};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof(control);
-    const ssize_t bytes = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
-    const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-    if (bytes != sizeof(message) || rights == nullptr) return UniqueFd();
-    taken_.push_back(message);
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-    return UniqueFd(fd);
-  }
-
-  void Run() {
-    while (true) {
-      const UniqueFd caller = Take();
-      if (!caller.valid()) return;
-      while (true) {
-        const std::string text = Receive(caller);
-        if (text.empty()) break;
-        SendAll(caller, text);
-      }
-    }
-  }
-
-  const UniqueFd socket_;
-  std::vector<virtio::HandOverMessage> taken_;
-  std::thread thread_;
-};
-
 class VsockHandOverTest : public testing::TestWithParam<Features> {};
 
 // No path, no name: what the VM has of the host are two descriptors.
@@ -300,7 +247,11 @@ TEST_P(VsockHandOverTest, GuestTalksWithProgramsThatKnowDescriptorsAlone) {
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
   UniqueFd ours(ends[0]);
-  HandOverEcho echo((UniqueFd(ends[1])));
+  // Ends with the VM.
+  auto echo = std::async(std::launch::async,
+                         [theirs = std::make_shared<UniqueFd>(ends[1])] {
+                           return virtio::EchoHandedOver(*theirs);
+                         });
   const UniqueFd listener = Bound(type, SocketName());
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   VmConfig config = ConfigOf(TransportKind::kPci, "packed", features, "vsock");
@@ -323,9 +274,9 @@ TEST_P(VsockHandOverTest, GuestTalksWithProgramsThatKnowDescriptorsAlone) {
   result.output = (*guest)->Output();
   ExpectPass(result);
   EXPECT_THAT(result.output, HasSubstr("calls 3, served 300"));
-  echo.Finish();
-  ASSERT_EQ(echo.taken().size(), 3u);
-  for (const virtio::HandOverMessage& message : echo.taken()) {
+  const std::vector<virtio::HandOverMessage> taken = echo.get();
+  ASSERT_EQ(taken.size(), 3u);
+  for (const virtio::HandOverMessage& message : taken) {
     EXPECT_EQ(message.guest_cid, 3u);
     EXPECT_EQ(message.port, static_cast<uint32_t>(kHostPort));
     EXPECT_EQ(message.type, features.seqpacket ? 2 : 1);

@@ -8,7 +8,8 @@ namespace annulus {
 // Leaves the current process with its descriptors and little else: an empty
 // network namespace and an empty, read-only root, the user nobody without any
 // capability, no_new_privs, and Landlock that lets nothing be opened. What
-// seccomp adds is strict_list.h.
+// seccomp adds is strict_list.h. It shares no code with vmm/sandbox and
+// cli/jail on purpose: this is the sandbox of somebody who has neither.
 // REQUIRES: it has one thread, and is root.
 // Errors: the step that the host refused, and why.
 absl::Status LockUp();

@@ -36,6 +36,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/fd_log_sink.h"
 #include "base/status_macros.h"
 #include "tests/sandbox/lock_up.h"
 #include "tests/sandbox/strict_list.h"
@@ -54,23 +55,12 @@ Arguments ParseArguments(int argc, char** argv) {
   return arguments;
 }
 
-void Print(int fd, absl::string_view line) {
-  const std::string text = absl::StrCat(line, "\n");
+int Fail(const absl::Status& status, int code) {
+  const std::string line = absl::StrCat(status.ToString(), "\n");
   [[maybe_unused]] const ssize_t written =
-      ::write(fd, text.data(), text.size());
+      ::write(STDERR_FILENO, line.data(), line.size());
+  return code;
 }
-
-// A pipe, or whatever the parent has chosen.
-class DescriptorLog final : public LogSink {
- public:
-  explicit DescriptorLog(UniqueFd fd) : fd_(std::move(fd)) {}
-  void Log(LogSeverity severity, absl::string_view line) override {
-    if (severity >= LogSeverity::kInfo) Print(fd_.get(), line);
-  }
-
- private:
-  const UniqueFd fd_;
-};
 
 // The descriptor that an argument names; not valid without.
 UniqueFd Take(const Arguments& arguments, absl::string_view name) {
@@ -186,18 +176,13 @@ absl::Status LockUpWithList(const Arguments& arguments) {
 }
 
 int Main(const Arguments& arguments) {
-  DescriptorLog log(Take(arguments, "log"));
+  FdLogSink log(Take(arguments, "log"), LogSeverity::kInfo);
   absl::Status status = LockUpWithList(arguments);
-  if (!status.ok()) {
-    Print(STDERR_FILENO, status.ToString());
-    return 2;
-  }
+  if (!status.ok()) return Fail(status, 2);
   const auto probe = arguments.find("probe");
   if (probe != arguments.end()) return Probe(probe->second);
   status = RunVm(arguments, log);
-  if (status.ok()) return 0;
-  Print(STDERR_FILENO, status.ToString());
-  return 1;
+  return status.ok() ? 0 : Fail(status, 1);
 }
 
 }  // namespace

@@ -8,14 +8,12 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -32,7 +30,7 @@
 #include "cli/subprocess.h"
 #include "devices/virtio/net/backend/net_namespace_testing.h"
 #include "devices/virtio/net/backend/tap_device.h"
-#include "devices/virtio/vsock/backend/hand_over.h"
+#include "devices/virtio/vsock/backend/hand_over_testing.h"
 #include "devices/virtio/vsock/backend/socket_testing.h"
 #include "gtest/gtest.h"
 #include "tests/sandbox/strict_list.h"
@@ -118,36 +116,10 @@ class FrameEcho {
   std::thread thread_;
 };
 
-// Sends back what the guest says on connections that are handed over.
-void EchoConnections(const UniqueFd& socket) {
-  while (true) {
-    virtio::HandOverMessage message;
-    iovec part = {&message, sizeof(message)};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr header = {};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof(control);
-    if (::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC) <= 0) return;
-    const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-    if (rights == nullptr) return;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-    const UniqueFd guest(fd);
-    char text[4096];
-    ssize_t bytes = 0;
-    while ((bytes = ::recv(guest.get(), text, sizeof(text), 0)) > 0) {
-      ::send(guest.get(), text, static_cast<size_t>(bytes), MSG_NOSIGNAL);
-    }
-  }
-}
-
 // The parent of one VM.
 class StrictVm {
  public:
-  StrictVm(const std::vector<std::string>& more,
-           const std::string& program = kProgram)
+  explicit StrictVm(const std::vector<std::string>& more)
       : tap_(MakeTap()),
         kvm_(::open("/dev/kvm", O_RDWR | O_CLOEXEC)),
         kernel_(::open(kKernel, O_RDONLY | O_CLOEXEC)),
@@ -157,7 +129,7 @@ class StrictVm {
     UniqueFd theirs(ends[0]);
     hand_over_.reset(ends[1]);
     std::vector<std::string> arguments = {
-        program,
+        kProgram,
         absl::StrCat("list=", kList),
         absl::StrCat("kvm=", kvm_.get()),
         absl::StrCat("kernel=", kernel_.get()),
@@ -184,7 +156,7 @@ class StrictVm {
     theirs.reset();
     process_->Write("x");  // That the guest has no use for.
     listener_.reset();     // Nobody is to wait for one that is gone.
-    connections_ = std::thread([this] { EchoConnections(hand_over_); });
+    connections_ = std::thread([this] { virtio::EchoHandedOver(hand_over_); });
   }
   ~StrictVm() {
     process_.reset();

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "base/unique_fd.h"
 #include "devices/virtio/spec/vsock.h"
+#include "devices/virtio/vsock/backend/hand_over_testing.h"
 #include "devices/virtio/vsock/backend/socket_testing.h"
 #include "gtest/gtest.h"
 
@@ -38,28 +38,6 @@ class HandOverTest : public testing::Test {
     program_.reset(ends[1]);
   }
 
-  // As a program does it.
-  UniqueFd Take(HandOverMessage& message) const {
-    iovec part = {&message, sizeof(message)};
-    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
-    msghdr header = {};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof(control);
-    EXPECT_EQ(::recvmsg(program_.get(), &header, MSG_CMSG_CLOEXEC),
-              static_cast<ssize_t>(sizeof(message)));
-    EXPECT_EQ(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC), 0);
-    const cmsghdr* const rights = CMSG_FIRSTHDR(&header);
-    if (rights == nullptr || rights->cmsg_len != CMSG_LEN(sizeof(int))) {
-      ADD_FAILURE() << "not one descriptor";
-      return UniqueFd();
-    }
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-    return UniqueFd(fd);
-  }
-
   UniqueFd ours_;
   UniqueFd program_;
 };
@@ -71,7 +49,8 @@ TEST_F(HandOverTest, TheProgramHoldsTheOtherEnd) {
     const auto socket = HandOver(ours_.get(), sent, kBufAlloc);
     ASSERT_TRUE(socket.ok()) << socket.status();
     HandOverMessage message;
-    const UniqueFd theirs = Take(message);
+    const UniqueFd theirs = TakeHandedOver(program_, message);
+    ASSERT_TRUE(theirs.valid());
     EXPECT_EQ(std::memcmp(&message, &sent, sizeof(sent)), 0);
     const int wanted = type == kVsockTypeStream ? SOCK_STREAM : SOCK_SEQPACKET;
     EXPECT_EQ(TypeOf(socket->get()), wanted);
@@ -100,7 +79,7 @@ TEST_F(HandOverTest, APeerThatTakesNothingIsNotWaitedFor) {
   EXPECT_GT(waiting.size(), 16u);
   // Room for one is room for one.
   HandOverMessage message;
-  Take(message).reset();
+  ASSERT_TRUE(TakeHandedOver(program_, message).valid());
   EXPECT_TRUE(
       HandOver(ours_.get(), {.type = kVsockTypeStream}, kBufAlloc).ok());
   // Those that it took with it end.
