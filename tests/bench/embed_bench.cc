@@ -116,13 +116,15 @@ void MeasureResident(const EmbedBenchOptions& options) {
 
 // All of them are there when each looks at itself.
 void MeasureProcesses(const EmbedBenchOptions& options) {
-  int ready[2], go[2], report[2];
-  ANNULUS_CHECK(::pipe(ready) == 0 && ::pipe(go) == 0 && ::pipe(report) == 0);
+  int ready[2], go[2], report[2], done[2];
+  ANNULUS_CHECK(::pipe(ready) == 0 && ::pipe(go) == 0 && ::pipe(report) == 0 &&
+                ::pipe(done) == 0);
   for (uint32_t i = 0; i < options.vms; ++i) {
     const pid_t child = ::fork();
     ANNULUS_CHECK(child >= 0);
     if (child != 0) continue;
     ::close(go[1]);
+    ::close(done[1]);
     BenchVm vm(options, "idle");
     vm.Create();
     vm.Start();
@@ -134,7 +136,7 @@ void MeasureProcesses(const EmbedBenchOptions& options) {
     ANNULUS_CHECK(::write(report[1], &memory, sizeof(memory)) ==
                   sizeof(memory));
     // Until all others have looked, pages are shared with this one.
-    (void)!::read(report[0], &byte, 0);
+    (void)!::read(done[0], &byte, 1);  // Its end.
     ::_exit(0);
   }
   char byte;
@@ -151,6 +153,7 @@ void MeasureProcesses(const EmbedBenchOptions& options) {
     sum.private_dirty += memory.private_dirty;
     sum.guest_ram += memory.guest_ram;
   }
+  ::close(done[1]);
   while (::wait(nullptr) > 0) {
   }
   PrintMemory(sum);

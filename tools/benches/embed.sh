@@ -80,23 +80,14 @@ of() {
   "decimal_$1" ${EMBED["$2"]}
 }
 
-# difference KEY KEY: the median of the differences of neighbouring runs.
-difference() {
-  local a b
-  read -ra a <<<"${EMBED["$1"]}"
-  read -ra b <<<"${EMBED["$2"]}"
-  local i all=()
-  for i in "${!a[@]}"; do all+=("$(awk -v a="${a[i]}" -v b="${b[i]}" 'BEGIN { printf "%.3f", a - b }')"); done
-  decimal_median "${all[@]}"
-}
-
-# median_ratio KEY KEY: likewise.
-median_ratio() {
-  local a b
-  read -ra a <<<"${EMBED["$1"]}"
-  read -ra b <<<"${EMBED["$2"]}"
-  local i all=()
-  for i in "${!a[@]}"; do all+=("$(awk -v a="${a[i]}" -v b="${b[i]}" 'BEGIN { printf "%.4f", a / b }')"); done
+# paired OPERATOR KEY KEY: the median of what neighbouring runs differ by (-), or of their ratios (/).
+paired() {
+  local a b i all=()
+  read -ra a <<<"${EMBED["$2"]}"
+  read -ra b <<<"${EMBED["$3"]}"
+  for i in "${!a[@]}"; do
+    all+=("$(awk "BEGIN { printf \"%.4f\", ${a[i]} $1 ${b[i]} }")")
+  done
   decimal_median "${all[@]}"
 }
 
@@ -120,12 +111,12 @@ time_table() {
   embed_row 'vsock: GiB/s to the guest' "$(of median 'data off h2g')" \
     "$(of minimum 'data off h2g')" "$(of median 'data on h2g')" "$(of minimum 'data on h2g')"
   printf '  sandbox: library %s ms, annulus run %s ms (CPU %s and %s)\n' \
-    "$(difference 'start on start_ms' 'start off start_ms')" \
-    "$(difference 'cli on wall' 'cli off wall')" \
-    "$(difference 'start on start_cpu_ms' 'start off start_cpu_ms')" \
-    "$(difference 'cli on cpu' 'cli off cpu')"
+    "$(paired - 'start on start_ms' 'start off start_ms')" \
+    "$(paired - 'cli on wall' 'cli off wall')" \
+    "$(paired - 'start on start_cpu_ms' 'start off start_cpu_ms')" \
+    "$(paired - 'cli on cpu' 'cli off cpu')"
   printf '  data path with it: round trips take %s of the time, streams have %s of the speed\n' \
-    "$(median_ratio 'data on rtt' 'data off rtt')" "$(median_ratio 'data on h2g' 'data off h2g')"
+    "$(paired / 'data on rtt' 'data off rtt')" "$(paired / 'data on h2g' 'data off h2g')"
 }
 
 # Sets PSS and RAM, KiB by number of VMs, and prints them.
@@ -195,6 +186,6 @@ bench() {
   size_table
   printf '\n'
   bench_line embed "start_ms=$(of median 'start off start_ms')" \
-    "sandbox_ms=$(difference 'cli on wall' 'cli off wall')" \
+    "sandbox_ms=$(paired - 'cli on wall' 'cli off wall')" \
     "mib_per_vm=$MIB_PER_VM" "stop_ms=$(of median 'start on stop_ms')"
 }
