@@ -31,8 +31,7 @@ library_headers() {
 # What a program that takes the archive links besides, in order. Debian says what Abseil consists of.
 static_libraries() {
   local absl
-  absl=$(pkg-config --static --libs-only-l absl_status absl_statusor absl_strings absl_str_format \
-    absl_time absl_hash absl_raw_hash_set absl_throw_delegate) || die "pkg-config knows no Abseil"
+  absl=$(pkg-config --static --libs-only-l "${CXX_LIBRARIES[@]}") || die "pkg-config knows no Abseil"
   echo "-lprotobuf -lz -llz4 ${absl% } -lstdc++ -lm -pthread"
 }
 
