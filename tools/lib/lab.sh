@@ -228,6 +228,8 @@ run_nested() {
   while ((${#pending[@]})); do
     FINISHED=0
     run_l1 "${pending[@]:0:L1_JOBS}"
+    # Those that it died of before are over: each has lives of its own.
+    ((FINISHED == 0)) || died=0
     if [[ -z $LOST ]]; then
       died=0
     elif ((++died < L1_LIVES)); then
